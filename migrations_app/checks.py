@@ -1,0 +1,51 @@
+"""Wrong configuration fails `manage.py check`, with an id and a hint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
+
+
+@register
+def configuration(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    found: list[CheckMessage] = []
+    if not settings.DATABASE_URL_IS_SET:
+        found.append(
+            Error(
+                "DATABASE_URL is not set.",
+                hint='Set it to the portal\'s own PostgreSQL, or run `eval "$(python manage.py sandbox env)"`.',
+                id="portal.E001",
+            )
+        )
+    if not settings.SECRET_KEY_IS_SET:
+        found.append(
+            Error("SECRET_KEY is not set.", hint="Set it to 50 random characters, the same for all.", id="portal.E002")
+        )
+    if not (Path(settings.PG_BIN_DIR) / "pg_dump").exists():
+        found.append(
+            Error(
+                f"PG_BIN_DIR names {settings.PG_BIN_DIR}, where there is no pg_dump.",
+                hint="Point it at PostgreSQL client tools as new as the newest region's server.",
+                id="portal.E003",
+            )
+        )
+    if settings.EDGE_PUBLIC_URLS and len(settings.EDGE_PUBLIC_URLS) != len(settings.EDGE_ADMIN_URLS):
+        found.append(
+            Error(
+                "EDGE_PUBLIC_URLS and EDGE_ADMIN_URLS differ in length.",
+                hint="List the public address of every edge, in the order of EDGE_ADMIN_URLS.",
+                id="portal.E004",
+            )
+        )
+    if settings.MOVES_BEAT_SECONDS * 2 > settings.MOVES_LEASE_SECONDS:
+        found.append(
+            Error(
+                "MOVES_BEAT_SECONDS is more than half of MOVES_LEASE_SECONDS.",
+                hint="One late beat would lose the lease: make the lease at least twice the beat.",
+                id="portal.E005",
+            )
+        )
+    return found

@@ -1,0 +1,130 @@
+"""The one place that starts subprocesses.
+
+Argument lists only, a deadline always, output line by line. Secrets travel in the environment's files (PGPASSFILE,
+RCLONE_CONFIG, NETRC) or on standard input, never in argv, and no output is logged here.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import IO
+
+from migrations_app.errors import PermanentError, TransientError
+
+Check = Callable[[], None]
+"""Called several times a second during long work; raises to interrupt it."""
+
+OnLine = Callable[[str], None]
+
+_POLL_SECONDS = 0.1
+_KEPT_STDERR_LINES = 40
+
+
+def no_check() -> None:
+    """For callers that never interrupt."""
+
+
+@dataclass(frozen=True)
+class Completed:
+    """A finished subprocess: its exit status, its whole stdout, the last lines of its stderr."""
+
+    argv: tuple[str, ...]
+    returncode: int
+    stdout: bytes
+    stderr_tail: str
+
+    def raise_for_status(self) -> Completed:
+        """Raise TransientError when the exit status is not 0, with the last lines of stderr as the reason."""
+        if self.returncode != 0:
+            name = self.argv[0].rsplit("/", 1)[-1]
+            how = f"ended by signal {-self.returncode}" if self.returncode < 0 else f"exit status {self.returncode}"
+            last = self.stderr_tail.strip() or "it printed no reason"
+            raise TransientError(f"{name}: {how}: {last}", code="subprocess_failed")
+        return self
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    deadline_seconds: float,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+    check: Check = no_check,
+    on_stderr_line: OnLine | None = None,
+) -> Completed:
+    """Run `argv` to its end, in a process group of its own.
+
+    `env` is added to this process's environment. `check` is called ten times a second; when it raises, or when the
+    deadline (seconds) passes, the whole process group is killed before the exception goes on.
+
+    Errors: PermanentError `command_not_found`; TransientError `deadline` past the deadline.
+    """
+    name = argv[0].rsplit("/", 1)[-1]
+    try:
+        process = subprocess.Popen(
+            list(argv),
+            env={**os.environ, **(env or {})},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
+        )
+    except FileNotFoundError as error:
+        raise PermanentError(
+            f"The command {argv[0]} is not on this machine.",
+            hint="Install it on the workers, or put its folder on their PATH.",
+            code="command_not_found",
+        ) from error
+
+    stdout: list[bytes] = []
+    stderr: list[str] = []
+
+    def read_stderr(pipe: IO[bytes]) -> None:
+        for raw in pipe:
+            line = raw.decode(errors="replace").rstrip("\n")
+            stderr.append(line)
+            del stderr[:-_KEPT_STDERR_LINES]
+            if on_stderr_line:
+                on_stderr_line(line)
+
+    def feed(pipe: IO[bytes]) -> None:
+        try:
+            pipe.write(stdin)
+            pipe.close()
+        except BrokenPipeError:
+            pass  # the exit status says why it stopped reading
+
+    assert process.stdin and process.stdout and process.stderr  # noqa: S101 — for the type checker
+    threads = [
+        threading.Thread(target=feed, args=(process.stdin,), daemon=True),
+        threading.Thread(target=lambda pipe: stdout.append(pipe.read()), args=(process.stdout,), daemon=True),
+        threading.Thread(target=read_stderr, args=(process.stderr,), daemon=True),
+    ]
+    for thread in threads:
+        thread.start()
+    give_up_at = time.monotonic() + deadline_seconds
+    try:
+        while True:
+            try:
+                process.wait(_POLL_SECONDS)
+                break
+            except subprocess.TimeoutExpired:
+                check()
+                if time.monotonic() > give_up_at:
+                    raise TransientError(
+                        f"{name} did not finish within {deadline_seconds:.0f} s and was ended.",
+                        code="deadline",
+                    ) from None
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        for thread in threads:
+            thread.join()
+    return Completed(tuple(argv), process.returncode, b"".join(stdout), "\n".join(stderr))

@@ -1,0 +1,128 @@
+"""All settings, read from the environment. `docs/settings.md` says what each is for."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import environ
+import structlog
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+
+# -- Django ------------------------------------------------------------------------------------------------------
+
+DEBUG = env.bool("DJANGO_DEBUG", default=False)
+SECRET_KEY = env.str("SECRET_KEY", default="")
+if not SECRET_KEY:
+    # `manage.py check` refuses to serve with this (portal.E002); commands that need no secret still run.
+    SECRET_KEY = "not-set-" + os.urandom(32).hex()
+    SECRET_KEY_IS_SET = False
+else:
+    SECRET_KEY_IS_SET = True
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=["127.0.0.1", "localhost"])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+INSTALLED_APPS = [
+    "portal.admin.PortalAdminConfig",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "migrations_app.apps.MigrationsAppConfig",
+    "portal.sandbox.apps.SandboxConfig",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+ROOT_URLCONF = "portal.urls"
+WSGI_APPLICATION = "portal.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+DATABASE_URL_IS_SET = bool(env.str("DATABASE_URL", default=""))
+DATABASES = {"default": env.db_url("DATABASE_URL", default="postgres://127.0.0.1/portal")}
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DATABASES["default"]["CONN_MAX_AGE"] = 60
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = True
+LOGIN_URL = "admin:login"
+
+# -- Redis: the bell ---------------------------------------------------------------------------------------------
+
+REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
+
+# -- Moves -------------------------------------------------------------------------------------------------------
+
+# Folder for dumps and manifests; on shared storage where a region has several worker machines.
+MOVES_WORK_DIR = Path(env.str("MOVES_WORK_DIR", default=str(BASE_DIR / "work")))
+# Admin URLs of the Caddy instances that serve the apps' host names, and their public addresses in the same order.
+EDGE_ADMIN_URLS = env.list("EDGE_ADMIN_URLS", default=[])
+EDGE_PUBLIC_URLS = env.list("EDGE_PUBLIC_URLS", default=[])
+# Folder of pg_dump, pg_restore and psql; their version must be that of the newest region or newer.
+PG_BIN_DIR = env.str("PG_BIN_DIR", default=str(Path(shutil.which("pg_dump") or "/usr/bin/pg_dump").parent))
+# Parallel jobs of pg_dump and pg_restore.
+MOVES_COPY_JOBS = env.int("MOVES_COPY_JOBS", default=max(2, min(8, os.cpu_count() or 2)))
+# Seconds that open write transactions get to finish once the fence is up; then they are ended.
+MOVES_WRITER_GRACE_SECONDS = env.float("MOVES_WRITER_GRACE_SECONDS", default=10.0)
+# Seconds that writes may stay blocked before the pivot; past it the move aborts itself. Per strategy.
+MOVES_BLOCK_BUDGET_SECONDS = {
+    "snapshot": env.int("MOVES_BLOCK_BUDGET_SNAPSHOT_SECONDS", default=3600),
+    "reverse": env.int("MOVES_BLOCK_BUDGET_REVERSE_SECONDS", default=600),
+}
+# Seconds a destination's health check may take to turn green.
+MOVES_HEALTH_SECONDS = env.float("MOVES_HEALTH_SECONDS", default=60.0)
+# Seconds the destination may need to apply what was written before the fence.
+MOVES_DRAIN_SECONDS = env.float("MOVES_DRAIN_SECONDS", default=120.0)
+# How often a step that fails for a passing reason is tried, and the longest pause between two tries, in seconds.
+MOVES_STEP_TRIES = env.int("MOVES_STEP_TRIES", default=5)
+MOVES_BACKOFF_MAX_SECONDS = env.float("MOVES_BACKOFF_MAX_SECONDS", default=16.0)
+# A runner's lease, and how often it renews it and looks whether somebody wants the move aborted, in seconds.
+MOVES_LEASE_SECONDS = env.float("MOVES_LEASE_SECONDS", default=30.0)
+MOVES_BEAT_SECONDS = env.float("MOVES_BEAT_SECONDS", default=5.0)
+# Pause between two rounds of the reconciler, in seconds.
+MOVES_RECONCILE_SECONDS = env.float("MOVES_RECONCILE_SECONDS", default=2.0)
+
+# -- Logs --------------------------------------------------------------------------------------------------------
+
+structlog.configure(
+    processors=[
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"]),
+    ],
+    logger_factory=structlog.PrintLoggerFactory(),
+)
