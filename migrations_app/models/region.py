@@ -1,0 +1,72 @@
+from __future__ import annotations
+
+from typing import NoReturn
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Q
+
+from migrations_app import rules
+from migrations_app.models import names
+
+
+class Region(models.Model):
+    """A place apps can live: a PostgreSQL cluster, a blob store, a runtime host.
+
+    Parts are named as the field's own tools name them; passwords are in those tools' own files. Never deleted, only
+    closed to moves.
+    """
+
+    slug = models.CharField(max_length=40, unique=True, validators=[names.slug])
+    name = models.CharField(max_length=100, blank=True)
+    database = models.TextField(
+        help_text="libpq connection string of a superuser, without a password, e.g. host=db.eu port=5432 user=portal "
+        "dbname=postgres. The password comes from PGPASSFILE."
+    )
+    conn_from_regions = models.TextField(
+        blank=True, help_text="The same cluster as other regions reach it, if under another address."
+    )
+    blobs = models.TextField(blank=True, help_text="rclone remote path that holds the apps' buckets, e.g. eu-west-1:")
+    runtime_url = models.CharField(
+        max_length=200, blank=True, help_text="supervisord's XML-RPC interface, e.g. http://10.2.0.4:9001/RPC2"
+    )
+    runtime_path = models.TextField(blank=True, help_text="rclone path of the folder its programs are deployed to.")
+    app_host = models.CharField(max_length=200, blank=True, help_text="Address under which edges reach its apps.")
+    accepts_moves = models.BooleanField(default=True, help_text="Off: no move may come here or leave.")
+    concurrent_moves = models.PositiveSmallIntegerField(
+        default=2, help_text="How many moves may be under way here at once, coming or going."
+    )
+    cost_per_gb_month_usd = models.DecimalField(
+        max_digits=8, decimal_places=4, default=0, help_text="For the estimated cost of retained replicas."
+    )
+
+    class Meta:
+        ordering = ["slug"]
+        constraints = [
+            models.CheckConstraint(
+                name="region_database_without_password",
+                condition=~Q(database__iregex=rules.CONNINFO_PASSWORD)
+                & ~Q(conn_from_regions__iregex=rules.CONNINFO_PASSWORD),
+                violation_error_message="Leave the password out of the connection string; put it into PGPASSFILE.",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.slug
+
+    def clean(self) -> None:
+        problems = {
+            field: [blocker.reason + " " + blocker.hint]
+            for field in ("database", "conn_from_regions")
+            if (blocker := rules.connection_string_problem(getattr(self, field)))
+        }
+        if problems:
+            raise ValidationError(problems)
+
+    def delete(self, *args: object, **kwargs: object) -> NoReturn:
+        raise ValidationError("A region is never deleted. Close it to moves instead.")
+
+    @property
+    def address_for_regions(self) -> str:
+        """Connection string under which another region reaches this cluster."""
+        return self.conn_from_regions or self.database

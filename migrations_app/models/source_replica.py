@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+from decimal import Decimal
+
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+
+from migrations_app.models.app import App
+from migrations_app.models.app_migration import AppMigration
+from migrations_app.models.lease import Leased
+from migrations_app.models.region import Region
+from migrations_app.states import REPLICA_OPEN, ReplicaState
+
+GIGABYTE = 10**9
+
+
+class SourceReplica(Leased):
+    """The copy a move left behind, kept current by reverse replication, until it is reversed or torn down."""
+
+    migration = models.OneToOneField(AppMigration, on_delete=models.PROTECT, related_name="source_replica")
+    app = models.ForeignKey(App, on_delete=models.PROTECT, related_name="source_replicas")
+    region = models.ForeignKey(Region, on_delete=models.PROTECT, related_name="source_replicas")
+    state = models.CharField(max_length=12, choices=ReplicaState, default=ReplicaState.RETAINED)
+    size_bytes = models.BigIntegerField(default=0, help_text="Database and blobs, when it was left behind.")
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
+    ended_at = models.DateTimeField(null=True, blank=True)
+    last_error = models.TextField(blank=True)
+    acts = models.JSONField(default=list, blank=True, help_text="The log of its teardown: [{at, text}].")
+
+    class Meta:
+        ordering = ["-created_at"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["app"], condition=Q(state__in=sorted(REPLICA_OPEN)), name="one_open_replica_per_app"
+            ),
+            models.CheckConstraint(name="replica_state_known", condition=Q(state__in=sorted(ReplicaState))),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.app} in {self.region}: {self.state}"
+
+    @property
+    def estimated_monthly_cost_usd(self) -> Decimal:
+        """Its size times the region's price per gigabyte (10⁹ bytes) and month."""
+        cost = Decimal(self.size_bytes) / GIGABYTE * self.region.cost_per_gb_month_usd
+        return cost.quantize(Decimal("0.01"))

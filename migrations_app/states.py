@@ -1,0 +1,121 @@
+"""The words a move is described with, and the one table of its transitions. Pure: no models, no I/O."""
+
+from __future__ import annotations
+
+from django.db.models import TextChoices
+
+
+class Step(TextChoices):
+    """The eleven steps. Stored by key, never by position; their order is a plan's (engine/plan.py)."""
+
+    REQUESTED = "requested"
+    RESERVING_DEST = "reserving_dest"
+    BLOCKING_WRITES = "blocking_writes"
+    DUMPING_DATA = "dumping_data"
+    RESTORING_DATA = "restoring_data"
+    COPYING_BLOBS = "copying_blobs"
+    COPYING_RUNTIME = "copying_runtime"
+    FLIPPING_ROUTING = "flipping_routing"
+    SETTING_UP_REVERSE_REPLICATION = "setting_up_reverse_replication"
+    UNBLOCKING_WRITES = "unblocking_writes"
+    COMPLETED = "completed"
+
+
+class Kind(TextChoices):
+    MOVE = "move"
+    REVERSE = "reverse"
+
+
+class Strategy(TextChoices):
+    """How a move walks the steps; its plan is in engine/plan.py."""
+
+    SNAPSHOT = "snapshot"
+    REVERSE = "reverse"
+
+
+class Status(TextChoices):
+    AWAITING_APPROVAL = "awaiting_approval"
+    QUEUED = "queued"
+    RUNNING = "running"
+    HELD = "held"
+    ABORTING = "aborting"
+    COMPLETED = "completed"
+    ABORTED = "aborted"
+    FAILED = "failed"
+
+
+TERMINAL = frozenset({Status.COMPLETED, Status.ABORTED, Status.FAILED})
+ACTIVE = frozenset(Status) - TERMINAL
+WORKED = frozenset({Status.QUEUED, Status.RUNNING, Status.ABORTING})
+"""What a runner may claim."""
+
+TRANSITIONS: dict[Status, frozenset[Status]] = {
+    Status.AWAITING_APPROVAL: frozenset(
+        {
+            Status.QUEUED,  # somebody else approved it
+            Status.ABORTED,  # rejected, withdrawn or expired: nothing had begun
+        }
+    ),
+    Status.QUEUED: frozenset(
+        {
+            Status.RUNNING,  # a runner claimed it
+            Status.ABORTED,  # aborted before a runner claimed it: nothing had begun
+        }
+    ),
+    Status.RUNNING: frozenset(
+        {
+            Status.COMPLETED,  # the last step is done
+            Status.HELD,  # failed past the pivot, or three workers died on one step
+            Status.ABORTING,  # a person, a deadline or a failure before the pivot: undo everything
+        }
+    ),
+    Status.HELD: frozenset(
+        {
+            Status.RUNNING,  # retry what failed
+            Status.ABORTING,  # abort before the pivot, or try the undoing again
+            Status.FAILED,  # past the pivot, and a reverse takes over
+        }
+    ),
+    Status.ABORTING: frozenset(
+        {
+            Status.ABORTED,  # undone, because a person or a deadline wanted it
+            Status.FAILED,  # undone, because a step could not be done
+            Status.HELD,  # the undoing itself fails
+        }
+    ),
+    Status.COMPLETED: frozenset(),
+    Status.ABORTED: frozenset(),
+    Status.FAILED: frozenset(),
+}
+
+
+def may_become(before: str, after: str) -> bool:
+    return Status(after) in TRANSITIONS[Status(before)]
+
+
+class RunStatus(TextChoices):
+    """What became of one attempt at one step."""
+
+    WAITING = "waiting"  # for its time or a free slot; nothing has been done
+    RUNNING = "running"
+    DONE = "done"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+class Direction(TextChoices):
+    DO = "do"
+    UNDO = "undo"
+
+
+class ReplicaState(TextChoices):
+    """What became of the copy left behind after the pivot."""
+
+    RETAINED = "retained"  # current, and the way back
+    TEARING_DOWN = "tearing_down"  # being dropped; the way back is given up already
+    TORN_DOWN = "torn_down"
+    REVERSED = "reversed"  # it serves again
+
+
+REPLICA_OPEN = frozenset({ReplicaState.RETAINED, ReplicaState.TEARING_DOWN})
