@@ -1,0 +1,125 @@
+"""Connections to the regions' clusters, and what their errors mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg.conninfo import make_conninfo
+
+from migrations_app.errors import PermanentError, StepError, TransientError
+
+APPLICATION_NAME = "region-mover"
+
+Query = str | sql.SQL | sql.Composed
+"""Names in it are quoted by psycopg.sql, values are parameters."""
+
+# Our own sessions are caught by the fence and by an app's own settings too, unless they say otherwise at start.
+# `replica` keeps an app's event triggers and ordinary triggers from firing on what we do.
+_SESSION = {
+    "default_transaction_read_only": "off",
+    "session_replication_role": "replica",
+    "statement_timeout": "0",
+    "lock_timeout": "10s",
+    "idle_in_transaction_session_timeout": "0",
+    "log_statement": "none",
+    "log_min_duration_statement": "-1",
+    "log_min_error_statement": "panic",
+    "search_path": "pg_catalog",
+    "datestyle": "ISO",
+    "intervalstyle": "postgres",
+    "timezone": "UTC",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "row_security": "off",
+}
+SESSION_OPTIONS = " ".join(f"-c {name}={value}" for name, value in _SESSION.items())
+
+# SQLSTATE classes and codes that pass by themselves: connection trouble, resources, shutdown, locks, cancelled.
+_TRANSIENT = ("08", "53", "57P", "40", "55P03", "55006", "57014")
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """One database in one region's cluster; `conninfo` carries no password."""
+
+    region: str
+    conninfo: str
+    dbname: str
+    from_regions: str
+
+    def conninfo_for(self, dbname: str) -> str:
+        return make_conninfo(self.conninfo, dbname=dbname)
+
+    @property
+    def target(self) -> str:
+        """Connection string of the app's database, for pg_dump and its like."""
+        return self.conninfo_for(self.dbname)
+
+    @contextmanager
+    def connect(self, dbname: str | None = None) -> Iterator[psycopg.Connection[Any]]:
+        """An autocommit session of the portal's role in the app's database, or in `dbname`.
+
+        Errors of the server come out as TransientError or PermanentError that name the region.
+        """
+        with explained(self.region):
+            connection = psycopg.connect(
+                self.conninfo_for(dbname or self.dbname),
+                autocommit=True,
+                application_name=APPLICATION_NAME,
+                options=SESSION_OPTIONS,
+                connect_timeout=10,
+            )
+            with connection:
+                yield connection
+
+    @contextmanager
+    def admin(self) -> Iterator[psycopg.Connection[Any]]:
+        """A session in the database that the region's own connection string names."""
+        maintenance = psycopg.conninfo.conninfo_to_dict(self.conninfo).get("dbname") or "postgres"
+        with self.connect(str(maintenance)) as connection:
+            yield connection
+
+    def exists(self) -> bool:
+        with self.admin() as admin:
+            return value(admin, "SELECT count(*) FROM pg_database WHERE datname = %s", self.dbname) == 1
+
+
+@contextmanager
+def explained(where: str) -> Iterator[None]:
+    """Turn psycopg's errors into ours: passing or not, naming the region, never the statement's values."""
+    try:
+        yield
+    except psycopg.Error as error:
+        raise _as_step_error(where, error) from error
+
+
+def _as_step_error(where: str, error: psycopg.Error) -> StepError:
+    state = error.sqlstate or ""
+    said = (error.diag.message_primary or str(error)).strip()
+    reason = f"PostgreSQL in {where}: {said}"
+    if state.startswith("28"):
+        return PermanentError(
+            reason, hint="Check the region's role and its line in the file PGPASSFILE names.", code="database_login"
+        )
+    if state.startswith(_TRANSIENT) or (not state and isinstance(error, psycopg.OperationalError)):
+        if "no password supplied" in said or "authentication failed" in said:
+            return PermanentError(
+                reason, hint="Check the region's role and its line in the file PGPASSFILE names.", code="database_login"
+            )
+        return TransientError(reason, code="database_away" if not state else f"database_{state}")
+    return PermanentError(reason, code=f"database_{state or 'error'}")
+
+
+def rows(connection: psycopg.Connection[Any], query: Query, *params: Any) -> list[Any]:
+    return connection.execute(query, params or None).fetchall()
+
+
+def value(connection: psycopg.Connection[Any], query: Query, *params: Any) -> Any:
+    """First column of the first row, None when there is no row."""
+    row = connection.execute(query, params or None).fetchone()
+    return row[0] if row else None

@@ -1,0 +1,243 @@
+"""What stops writes in a database.
+
+Soft: new sessions are read-only (`default_transaction_read_only`), old ones are gone. Sessions and transactions that
+were open before the flag go on writing, and SET steps over it, so the flag alone is no fence: sessions that began
+before it are ended, and transactions that write are waited out, then ended.
+
+Hard: no role that is not a superuser may connect, and nobody is connected. Superusers cannot be kept out; the flag
+stays on for them, and what they write all the same is seen by the tripwire (tripwire.py).
+
+Sessions of the portal are told apart by their application_name.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import psycopg
+from psycopg import sql
+
+from migrations_app.dataplane.database import settings
+from migrations_app.dataplane.database.connection import APPLICATION_NAME, Cluster, explained, rows, value
+from migrations_app.dataplane.database.creation import role as grantee_name
+from migrations_app.dataplane.database.roles import STREAM_ROLE, is_of_a_stream
+from migrations_app.dataplane.process import Check
+from migrations_app.errors import PermanentError, TransientError
+
+FLAG = "default_transaction_read_only"
+
+_SESSIONS = """
+    FROM pg_stat_activity
+   WHERE datname = %s AND backend_type = 'client backend' AND pid <> pg_backend_pid()
+     AND application_name IS DISTINCT FROM %s
+"""
+
+
+@dataclass(frozen=True)
+class Settled:
+    """How the soft fence came to hold: sessions ended while idle, and those ended in the middle of a transaction."""
+
+    ended_idle: int
+    ended_busy: int
+
+
+# -- soft ---------------------------------------------------------------------------------------------------------
+
+
+def read_flag(cluster: Cluster) -> list[list[str | None]]:
+    """Every setting of the flag that holds in this database, as `[role or None, value]`, also those made for a role
+    in all databases, which would step over the database's own."""
+    with cluster.admin() as admin:
+        found: list[list[str | None]] = [
+            [role, setting.partition("=")[2]]
+            for role, setting in settings.of_database(admin, cluster.dbname)
+            if setting.startswith(FLAG + "=")
+        ]
+    return found
+
+
+def raise_flag(cluster: Cluster) -> datetime:
+    """New sessions are read-only from the returned time (the cluster's clock) on."""
+    with cluster.admin() as admin:
+        settings.apply(admin, f"{FLAG}=on", dbname=cluster.dbname)
+        for role in _roles_that_step_over(admin, cluster.dbname):
+            settings.apply(admin, f"{FLAG}=on", role=role, dbname=cluster.dbname)
+        return value(admin, "SELECT clock_timestamp()")
+
+
+def _roles_that_step_over(admin: psycopg.Connection[Any], dbname: str) -> list[str]:
+    """Roles with a setting of their own, for all databases or for this one: theirs wins over the database's."""
+    found = rows(
+        admin,
+        """SELECT DISTINCT r.rolname FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole, unnest(s.setconfig) AS c
+            WHERE (s.setdatabase = 0 OR s.setdatabase = (SELECT oid FROM pg_database WHERE datname = %s))
+              AND starts_with(c, 'default_transaction_read_only=')""",
+        dbname,
+    )
+    return [row[0] for row in found]
+
+
+def lower_flag(cluster: Cluster, original: list[list[str | None]]) -> None:
+    """Put the flag back to what it was before raise_flag()."""
+    with cluster.admin() as admin:
+        if not value(admin, "SELECT count(*) FROM pg_database WHERE datname = %s", cluster.dbname):
+            return
+        with admin.transaction():
+            for role, setting in settings.of_database(admin, cluster.dbname):
+                if setting.startswith(FLAG + "="):
+                    settings.reset(admin, FLAG, role=role, dbname=cluster.dbname)
+            for role, text in original:
+                settings.apply(admin, f"{FLAG}={text}", role=role, dbname=cluster.dbname)
+
+
+def settle(cluster: Cluster, flagged_at: datetime, *, grace_seconds: float, check: Check) -> Settled:
+    """Wait until nobody is left who can write: end idle sessions older than the flag, give open transactions
+    `grace_seconds`, then end those too.
+
+    Errors: PermanentError `prepared_transaction`; TransientError `writers_left` if sessions do not go.
+    """
+    give_up_at = time.monotonic() + grace_seconds
+    ended_idle = ended_busy = 0
+    with cluster.admin() as admin:
+        while True:
+            _refuse_prepared(admin, cluster.dbname)
+            sessions = _possible_writers(admin, cluster.dbname, flagged_at)
+            if not sessions:
+                return Settled(ended_idle, ended_busy)
+            out_of_patience = time.monotonic() > give_up_at
+            for pid, idle in sessions:
+                if idle or out_of_patience:
+                    value(admin, "SELECT pg_terminate_backend(%s)", pid)
+                    ended_idle, ended_busy = ended_idle + idle, ended_busy + (not idle)
+            if time.monotonic() > give_up_at + 30:
+                raise TransientError(
+                    f"{len(sessions)} sessions in {cluster.dbname} at {cluster.region} do not end.", code="writers_left"
+                )
+            check()
+            time.sleep(0.02)
+
+
+def _possible_writers(admin: psycopg.Connection[Any], dbname: str, flagged_at: datetime) -> list[tuple[int, bool]]:
+    """`(pid, is idle)`: sessions that began before the flag, and any that hold a transaction id all the same."""
+    return [
+        (row[0], row[1])
+        for row in rows(
+            admin,
+            f"SELECT pid, state = 'idle' AND backend_xid IS NULL {_SESSIONS} "
+            "AND (backend_start <= %s OR backend_xid IS NOT NULL)",
+            dbname,
+            APPLICATION_NAME,
+            flagged_at,
+        )
+    ]
+
+
+def _refuse_prepared(admin: psycopg.Connection[Any], dbname: str) -> None:
+    prepared = [row[0] for row in rows(admin, "SELECT gid FROM pg_prepared_xacts WHERE database = %s", dbname)]
+    if prepared:
+        raise PermanentError(
+            f"Prepared transactions hold {dbname} open: {', '.join(prepared)}.",
+            hint="COMMIT PREPARED or ROLLBACK PREPARED each of them, then request the move again.",
+            code="prepared_transaction",
+        )
+
+
+def end_read_only_sessions(cluster: Cluster, *, grace_seconds: float, check: Check) -> int:
+    """After the flag is down: end the sessions that began under it, since they would stay read-only. Returns how many."""
+    with cluster.admin() as admin:
+        now = value(admin, "SELECT clock_timestamp()")
+    settled = settle(cluster, now, grace_seconds=grace_seconds, check=check)
+    return settled.ended_idle + settled.ended_busy
+
+
+# -- hard ---------------------------------------------------------------------------------------------------------
+
+
+def read_connect_grants(cluster: Cluster) -> list[list[Any]]:
+    """Who may connect, as `[grantee ('' is PUBLIC), with grant option]`, without the roles of our own streams."""
+    with cluster.admin() as admin:
+        found = rows(
+            admin,
+            """SELECT CASE WHEN grantee = 0 THEN '' ELSE pg_get_userbyid(grantee) END, is_grantable
+                 FROM pg_database, aclexplode(coalesce(datacl, acldefault('d', datdba)))
+                WHERE datname = %s AND privilege_type = 'CONNECT' ORDER BY 1""",
+            cluster.dbname,
+        )
+    return [list(row) for row in found if not is_of_a_stream(row[0])]
+
+
+def shut(cluster: Cluster, *, check: Check) -> int:
+    """Raise the hard fence: revoke CONNECT from every role and end every session. Returns how many were ended.
+
+    Errors: PermanentError `still_open` if a role that is no superuser may still connect.
+    """
+    name = sql.Identifier(cluster.dbname)
+    grantees = read_connect_grants(cluster)
+    with cluster.admin() as admin:
+        with admin.transaction():
+            for grantee, _ in grantees:
+                admin.execute(
+                    sql.SQL("REVOKE CONNECT ON DATABASE {} FROM {} CASCADE").format(name, grantee_name(grantee))
+                )
+        still = rows(
+            admin,
+            "SELECT rolname FROM pg_roles WHERE rolcanlogin AND NOT rolsuper "
+            "AND rolname !~ %s AND has_database_privilege(oid, %s, 'CONNECT') ORDER BY 1",
+            STREAM_ROLE,
+            cluster.dbname,
+        )
+        if still:
+            raise PermanentError(
+                f"Roles can still connect to {cluster.dbname}: {', '.join(row[0] for row in still)}.",
+                hint="Revoke the CONNECT they were granted by another role than the owner.",
+                code="still_open",
+            )
+    return end_every_session(cluster, check=check)
+
+
+def end_every_session(cluster: Cluster, *, check: Check) -> int:
+    """End every session but the portal's. Returns how many.
+
+    Errors: TransientError `writers_left` if sessions do not go within 30 seconds.
+    """
+    ended: set[int] = set()
+    give_up_at = time.monotonic() + 30
+    with cluster.admin() as admin:
+        while pids := [row[0] for row in rows(admin, f"SELECT pid {_SESSIONS}", cluster.dbname, APPLICATION_NAME)]:
+            for pid in pids:
+                value(admin, "SELECT pg_terminate_backend(%s)", pid)
+                ended.add(pid)
+            if time.monotonic() > give_up_at:
+                raise TransientError(f"{len(pids)} sessions in {cluster.dbname} do not end.", code="writers_left")
+            check()
+            time.sleep(0.02)
+    return len(ended)
+
+
+def open_up(cluster: Cluster, grants: list[list[Any]]) -> None:
+    """Take the hard fence down: give CONNECT back to those who had it."""
+    name = sql.Identifier(cluster.dbname)
+    with cluster.admin() as admin:
+        if not value(admin, "SELECT count(*) FROM pg_database WHERE datname = %s", cluster.dbname):
+            return
+        with admin.transaction():
+            for grantee, grantable in grants:
+                grant = sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(name, grantee_name(grantee))
+                admin.execute(grant + sql.SQL(" WITH GRANT OPTION") if grantable else grant)
+
+
+def prove_writable(cluster: Cluster) -> None:
+    """Open a session as an app would, and write: a temporary table as the database's owner, rolled back.
+
+    Errors: PermanentError (`database_25006`) when the session is read-only.
+    """
+    with explained(cluster.region), psycopg.connect(cluster.target, application_name=APPLICATION_NAME) as connection:
+        owner = value(connection, "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()")
+        connection.execute("SET LOCAL session_replication_role = replica")
+        connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(owner)))
+        connection.execute("SELECT pg_current_xact_id()")
+        connection.execute("CREATE TEMPORARY TABLE portal_write_proof (n int)")
+        connection.rollback()

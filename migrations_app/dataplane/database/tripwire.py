@@ -1,0 +1,60 @@
+"""A logical slot made once the fence holds: any row change behind the fence stays on it and is seen.
+
+Decoded with test_decoding, which needs no publication and so touches nothing of the app's.
+"""
+
+from __future__ import annotations
+
+import time
+
+import psycopg
+
+from migrations_app.dataplane.database.connection import Cluster, rows, value
+from migrations_app.dataplane.process import Check
+from migrations_app.errors import TransientError
+
+
+def create(cluster: Cluster, name: str) -> None:
+    """Make the slot. Waits for write transactions of the whole cluster, at most 60 seconds.
+
+    Errors: TransientError `database_57014` when they last longer.
+    """
+    with cluster.connect() as connection:
+        connection.execute("SET statement_timeout = '60s'")
+        if not value(connection, "SELECT count(*) FROM pg_replication_slots WHERE slot_name = %s", name):
+            value(connection, "SELECT pg_create_logical_replication_slot(%s, 'test_decoding')", name)
+
+
+def changes(cluster: Cluster, name: str) -> list[str]:
+    """The first few row changes since the slot was made, as test_decoding words them without their values."""
+    with cluster.connect() as connection:
+        found = rows(
+            connection,
+            "SELECT data FROM pg_logical_slot_peek_changes(%s, NULL, 1000, 'skip-empty-xacts', '1', 'include-xids', '0')",
+            name,
+        )
+    return [" ".join(row[0].split(":")[:2]) for row in found if row[0].startswith("table ")][:5]
+
+
+def drop_slot(cluster: Cluster, name: str, *, check: Check) -> None:
+    """Drop a slot by name, with patience while it is active; without this it keeps WAL for ever.
+
+    Errors: TransientError `slot_active` after 30 seconds.
+    """
+    give_up_at = time.monotonic() + 30
+    with cluster.admin() as admin:
+        while True:
+            slot = rows(admin, "SELECT active_pid FROM pg_replication_slots WHERE slot_name = %s", name)
+            if not slot:
+                return
+            if slot[0][0] is not None:
+                value(admin, "SELECT pg_terminate_backend(%s)", slot[0][0])
+            try:
+                value(admin, "SELECT pg_drop_replication_slot(%s)", name)
+                return
+            except (psycopg.errors.ObjectInUse, psycopg.errors.UndefinedObject):
+                pass
+            if time.monotonic() > give_up_at:
+                raise TransientError(f"Slot {name} in {cluster.region} stays in use.", code="slot_active")
+            check()
+            time.sleep(0.05)
