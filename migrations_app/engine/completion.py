@@ -1,0 +1,25 @@
+"""The end of a move, written in one transaction: the replica on the books, the one it came from reversed."""
+
+from __future__ import annotations
+
+from django.db.models.functions import Now
+
+from migrations_app.engine.journal import Journal
+from migrations_app.models import SourceReplica
+from migrations_app.states import ReplicaState, Status
+from migrations_app.transitions import change_status
+
+
+def complete(journal: Journal) -> None:
+    with journal.locked() as move:
+        if move.reverses_id:
+            SourceReplica.objects.filter(migration_id=move.reverses_id).update(
+                state=ReplicaState.REVERSED, ended_at=Now()
+            )
+        SourceReplica.objects.create(
+            migration=move,
+            app_id=move.app_id,
+            region_id=move.source_region_id,
+            size_bytes=move.fact("replica_size_bytes", 0),
+        )
+        change_status(move, Status.COMPLETED, verb="complete")

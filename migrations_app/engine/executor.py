@@ -1,0 +1,167 @@
+"""The executor: one claimed move, carried as far as it can go.
+
+claim → start → for each step of the plan: begin, (skip | do), end → complete
+                               │
+                               └ before the pivot: undo all that was begun → aborted | failed
+                                 after it: held, a person decides
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from datetime import timedelta
+from uuid import UUID
+
+import structlog
+from django.conf import settings
+from django.db.models.functions import Now
+
+from migrations_app.engine import completion
+from migrations_app.engine.journal import Journal
+from migrations_app.engine.lease import Lease, claim
+from migrations_app.engine.plan import plan_of, undo_order
+from migrations_app.errors import AbortRequested, Deferred, LeaseLost, StepError
+from migrations_app.models import AppMigration
+from migrations_app.states import WORKED, Direction, RunStatus, Status, Step
+from migrations_app.steps import STEPS
+
+log = structlog.get_logger()
+
+MAX_WORKER_DEATHS = 3
+
+
+def run_move(move_id: UUID | str) -> str:
+    """Work on a move until it ends, waits, or is held; one sentence for the worker's log.
+
+    Safe to call at any time, any number of times: without a free lease it does nothing.
+    """
+    lease = claim(AppMigration.objects.filter(status__in=WORKED), move_id)
+    if lease is None:
+        return f"Move {move_id} is not due, or another runner has it."
+    with lease.kept():
+        try:
+            sentence = Executor(lease).carry()
+            pause = timedelta(0)
+        except Deferred as deferred:
+            sentence, pause = deferred.reason, timedelta(seconds=deferred.seconds)
+        except LeaseLost:
+            return f"Move {move_id} was taken over by another runner."
+    lease.release(due_at=Now() + pause)
+    log.info("move.released", move=str(move_id), outcome=sentence)
+    return sentence
+
+
+class Executor:
+    def __init__(self, lease: Lease[AppMigration]) -> None:
+        self.journal = Journal(lease)
+        if lease.previous_owner_died:
+            self._count_death()
+
+    @property
+    def row(self) -> AppMigration:
+        return self.journal.row
+
+    def carry(self) -> str:
+        if self.row.status == Status.QUEUED:
+            self.journal.change_status(Status.RUNNING, verb="start")
+        if self.row.status == Status.RUNNING:
+            try:
+                self._forward()
+            except AbortRequested:
+                self.row.refresh_from_db()
+        if self.row.status == Status.ABORTING:
+            self._backward()
+        return f"The move is {self.row.status} at {self.row.current_step}."
+
+    # -- forward --------------------------------------------------------------------------------------------
+
+    def _forward(self) -> None:
+        done = set(
+            self.row.step_runs.filter(
+                direction=Direction.DO, status__in=[RunStatus.DONE, RunStatus.SKIPPED]
+            ).values_list("step", flat=True)
+        )
+        for step in plan_of(self.row.strategy):
+            if step not in done and not self._succeeds(step, Direction.DO):
+                return
+        completion.complete(self.journal)
+
+    def _succeeds(self, step: Step, direction: Direction) -> bool:
+        """Try the step until it is done (True), or its failure has changed the move's status (False)."""
+        while True:
+            self.journal.begin(step, direction)
+            try:
+                self._once(step, direction)
+                return True
+            except StepError as error:
+                self.journal.end(RunStatus.FAILED, reason=str(error), error_code=error.code)
+                if not (error.transient and self.row.retry_count + 1 < settings.MOVES_STEP_TRIES):
+                    self._give_up(step, direction, error)
+                    return False
+                self.journal.note_error(str(error), error.code, retry_count=self.row.retry_count + 1)
+                self._back_off()
+            except AbortRequested:
+                self.journal.end(RunStatus.INTERRUPTED, reason="The move is being aborted.")
+                raise
+            except Deferred as deferred:
+                self.journal.end(RunStatus.WAITING, reason=deferred.reason)
+                raise
+
+    def _once(self, step: Step, direction: Direction) -> None:
+        work = STEPS[step]
+        if direction is Direction.UNDO:
+            work.undo(self.journal)
+        elif reason := work.skip(self.journal):
+            self.journal.end(RunStatus.SKIPPED, reason=reason)
+            return
+        else:
+            work.do(self.journal)
+        self.journal.end(RunStatus.DONE)
+
+    def _give_up(self, step: Step, direction: Direction, error: StepError) -> None:
+        self.journal.note_error(str(error), error.code)
+        reason = f"{step}: {error}"
+        if direction is Direction.UNDO:
+            self.journal.change_status(Status.HELD, verb="hold", reason=f"Undoing {reason}")
+        elif self.row.pivot_at:
+            self.journal.change_status(Status.HELD, verb="hold", reason=reason)
+        else:
+            self.journal.change_status(Status.ABORTING, verb="fail", reason=reason, ends_as=Status.FAILED)
+
+    def _back_off(self) -> None:
+        """1, 2, 4 … seconds, each up to half longer by chance; an abort or a lost lease ends the pause."""
+        pause = min(2.0 ** (self.row.retry_count - 1), settings.MOVES_BACKOFF_MAX_SECONDS)
+        until = time.monotonic() + pause * random.uniform(1, 1.5)  # noqa: S311 — not for secrets
+        while time.monotonic() < until:
+            self.journal.check()
+            time.sleep(0.1)
+
+    # -- backward -------------------------------------------------------------------------------------------
+
+    def _backward(self) -> None:
+        self.journal.undoing = True
+        runs = self.row.step_runs
+        begun = [
+            Step(step)
+            for step in runs.filter(direction=Direction.DO)
+            .exclude(status__in=[RunStatus.SKIPPED, RunStatus.WAITING])
+            .values_list("step", flat=True)
+        ]
+        undone = set(runs.filter(direction=Direction.UNDO, status=RunStatus.DONE).values_list("step", flat=True))
+        for step in undo_order(begun, self.row.strategy):
+            if step not in undone and not self._succeeds(step, Direction.UNDO):
+                return
+        self.journal.change_status(Status(self.row.ends_as), verb="undone")
+
+    # -- deaths ---------------------------------------------------------------------------------------------
+
+    def _count_death(self) -> None:
+        deaths = self.row.worker_deaths + 1
+        self.journal.note_error(
+            f"The worker died while on {self.row.current_step}.", "worker_died", worker_deaths=deaths
+        )
+        if deaths >= MAX_WORKER_DEATHS and self.row.status in (Status.RUNNING, Status.ABORTING):
+            self.journal.change_status(
+                Status.HELD, verb="hold", reason=f"{deaths} workers died on {self.row.current_step}."
+            )

@@ -1,0 +1,169 @@
+"""What a runner writes down about a move, each write under its fencing token.
+
+`Journal` is the engine's side of `move.Move`: a step calls act(), remember(), progress() …, and every one of them
+fails with LeaseLost once another runner has claimed the move.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import F, TextField, Value
+from django.db.models.expressions import CombinedExpression
+from django.db.models.functions import Coalesce, JSONObject, Now
+
+from migrations_app.engine.lease import Lease
+from migrations_app.errors import AbortRequested, LeaseLost
+from migrations_app.models import App, AppMigration, StepRun
+from migrations_app.states import Direction, RunStatus, Status, Step
+from migrations_app.move import Move
+from migrations_app.transitions import change_status, record
+
+_PROGRESS_SECONDS = 1.0
+
+
+def appended_act(text: str) -> CombinedExpression:
+    """The column `acts` with one more line at its end, at the database's time."""
+    return CombinedExpression(F("acts"), "||", JSONObject(at=Now(), text=Value(text, TextField())))
+
+
+class Journal(Move):
+    def __init__(self, lease: Lease[AppMigration]) -> None:
+        self.lease = lease
+        self.row = AppMigration.objects.select_related("app", "source_region", "dest_region", "reverses").get(
+            pk=lease.pk
+        )
+        self.run: StepRun | None = None
+        self.undoing = False
+        self._progress_at = 0.0
+        self._block_budget = settings.MOVES_BLOCK_BUDGET_SECONDS[self.row.strategy]
+        self._block_ends_at: float | None = None
+        self._watch_block()
+
+    # -- Move: what steps use -------------------------------------------------------------------------------
+
+    def act(self, text: str) -> None:
+        self._write_run(acts=appended_act(text))
+
+    def check(self) -> None:
+        if self.lease.lost.is_set():
+            raise LeaseLost
+        if self.undoing:
+            return
+        if self.lease.abort_wanted.is_set():
+            raise AbortRequested
+        if self._block_ends_at is not None and self.row.pivot_at is None and time.monotonic() > self._block_ends_at:
+            self.change_status(
+                Status.ABORTING,
+                verb="abort",
+                reason=f"Writes were blocked for longer than the {self._block_budget} s they may be.",
+                ends_as=Status.ABORTED,
+            )
+            raise AbortRequested
+
+    def remember(self, **facts: Any) -> None:
+        with self._locked() as row:
+            row.facts = {**row.facts, **facts}
+            row.save(update_fields=["facts"])
+        self.row.facts = row.facts
+
+    def progress(self, done: int, total: int, unit: str) -> None:
+        if done < total and time.monotonic() - self._progress_at < _PROGRESS_SECONDS:
+            return
+        self._progress_at = time.monotonic()
+        self._write_run(progress_done=done, progress_total=total, progress_unit=unit)
+
+    def stamp(self, field: str) -> None:
+        self.lease.write(**{field: Coalesce(F(field), Now())})
+        self.row.refresh_from_db(fields=[field])
+        self._watch_block()
+
+    def keep_report(self, report: dict[str, Any]) -> None:
+        self.lease.write(verification=report)
+
+    def pass_pivot(self) -> None:
+        with self._locked() as row:
+            if row.status != Status.RUNNING:
+                raise AbortRequested
+            if row.pivot_at is None:
+                AppMigration.objects.filter(pk=row.pk).update(pivot_at=Now())
+                App.objects.filter(pk=row.app_id).update(region_id=row.dest_region_id)
+                record("pass_pivot", migration=row)
+        self.row.refresh_from_db(fields=["pivot_at"])
+        self.app.refresh_from_db(fields=["region"])
+
+    # -- the executor's side ----------------------------------------------------------------------------------
+
+    def begin(self, step: Step, direction: Direction) -> None:
+        """Open a StepRun for the next attempt; one that a dead runner left open is closed as interrupted."""
+        with self._locked() as row:
+            if direction is Direction.DO and row.status != Status.RUNNING:
+                raise AbortRequested
+            row.step_runs.filter(status=RunStatus.RUNNING).update(
+                status=RunStatus.INTERRUPTED, ended_at=Now(), reason="Its runner went away."
+            )
+            runs = row.step_runs.filter(step=step, direction=direction)
+            self.run = runs.filter(status=RunStatus.WAITING).first()
+            if self.run:
+                runs.filter(pk=self.run.pk).update(status=RunStatus.RUNNING, reason="")
+            else:
+                earlier = runs.count()
+                self.run = row.step_runs.create(step=step, direction=direction, attempt=earlier + 1)
+                if earlier == 0:
+                    row.retry_count = row.worker_deaths = 0
+            if direction is Direction.DO and (row.current_step != step or row.step_started_at is None):
+                row.current_step, row.step_started_at = step, Now()
+            row.save(update_fields=["current_step", "step_started_at", "retry_count", "worker_deaths"])
+        self.row.refresh_from_db()
+
+    def end(self, status: RunStatus, *, reason: str = "", error_code: str = "") -> None:
+        self._write_run(status=status, ended_at=Now(), reason=reason, error_code=error_code)
+        self.run = None
+
+    def note_error(self, reason: str, code: str, **fields: Any) -> None:
+        self.lease.write(last_error=reason, last_error_code=code, **fields)
+        self.row.refresh_from_db()
+
+    def change_status(self, to: Status, *, verb: str, reason: str = "", **fields: Any) -> None:
+        with self._locked() as row:
+            change_status(row, to, verb=verb, reason=reason, **fields)
+        self.row.refresh_from_db()
+
+    @contextmanager
+    def locked(self) -> Iterator[AppMigration]:
+        """A transaction that holds the move's row, for what has to be written together."""
+        with self._locked() as row:
+            yield row
+        self.row.refresh_from_db()
+
+    @contextmanager
+    def _locked(self) -> Iterator[AppMigration]:
+        with transaction.atomic():
+            row = (
+                AppMigration.objects.select_for_update()
+                .filter(pk=self.lease.pk, fencing_token=self.lease.token)
+                .first()
+            )
+            if row is None:
+                raise LeaseLost
+            yield row
+
+    def _watch_block(self) -> None:
+        """Writes have been blocked since a time on the database's clock; count on by this process's own."""
+        if self.row.writes_blocked_at is None or self._block_ends_at is not None:
+            return
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT extract(epoch FROM clock_timestamp() - %s)", [self.row.writes_blocked_at])
+            blocked_for = float(cursor.fetchone()[0])
+        self._block_ends_at = time.monotonic() + self._block_budget - blocked_for
+
+    def _write_run(self, **fields: Any) -> None:
+        if self.run is None:
+            raise RuntimeError("A step writes to its log outside of a run.")
+        with self._locked():
+            StepRun.objects.filter(pk=self.run.pk).update(**fields)

@@ -1,0 +1,44 @@
+"""The plans: the order in which a strategy walks the eleven steps.
+
+    snapshot          writes stay blocked while data is copied; works for any database
+    reverse           the destination is the old source, where a replica is already current
+
+`PIVOT` is the point of no return. A step before it has an undo; from it on there is only forward.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from migrations_app.states import Step, Strategy
+
+PIVOT = Step.FLIPPING_ROUTING
+
+SNAPSHOT: tuple[Step, ...] = (
+    Step.REQUESTED,
+    Step.RESERVING_DEST,
+    Step.BLOCKING_WRITES,
+    Step.DUMPING_DATA,
+    Step.RESTORING_DATA,
+    Step.COPYING_BLOBS,
+    Step.COPYING_RUNTIME,
+    Step.FLIPPING_ROUTING,  # ---- the pivot ----
+    Step.SETTING_UP_REVERSE_REPLICATION,
+    Step.UNBLOCKING_WRITES,
+    Step.COMPLETED,
+)
+
+PLANS: dict[Strategy, tuple[Step, ...]] = {
+    Strategy.SNAPSHOT: SNAPSHOT,
+    Strategy.REVERSE: SNAPSHOT,  # same order; dumping_data and restoring_data say that there is nothing to do
+}
+
+
+def plan_of(strategy: str) -> tuple[Step, ...]:
+    return PLANS[Strategy(strategy)]
+
+
+def undo_order(begun: Sequence[Step], strategy: str) -> list[Step]:
+    """The steps to undo, of those that were begun: traffic and writes come back first, then the rest, last to first."""
+    urgent = [step for step in (PIVOT, Step.BLOCKING_WRITES) if step in begun]
+    return urgent + [step for step in reversed(plan_of(strategy)) if step in begun and step not in urgent]

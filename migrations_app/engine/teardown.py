@@ -1,0 +1,105 @@
+"""Gives a way back up: removes the replica and everything that kept it current. Each act converges; run again, it goes on."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models.functions import Now
+
+from migrations_app.dataplane import blobs, runtime
+from migrations_app.dataplane.database import creation, replication, roles, tripwire
+from migrations_app.engine.journal import appended_act
+from migrations_app.engine.lease import Lease, claim
+from migrations_app.errors import LeaseLost, StepError
+from migrations_app.models import AppMigration, SourceReplica
+from migrations_app.states import ReplicaState, Status
+from migrations_app.move import bucket, cluster, host
+from migrations_app.transitions import record
+
+_LOOK_AGAIN = timedelta(seconds=15)
+
+
+def run_teardown(replica_id: int) -> str:
+    """Tear a replica down, if it is to be and nobody else does; one sentence for the worker's log."""
+    lease = claim(SourceReplica.objects.filter(state=ReplicaState.TEARING_DOWN), replica_id)
+    if lease is None:
+        return f"Replica {replica_id} is not due, or another runner has it."
+    with lease.kept():
+        try:
+            Teardown(lease).run()
+        except StepError as error:
+            lease.release(last_error=str(error), due_at=Now() + _LOOK_AGAIN)
+            return f"Not torn down yet: {error}"
+        except LeaseLost:
+            return f"Replica {replica_id} was taken over by another runner."
+    lease.release()
+    return "Torn down."
+
+
+class Teardown:
+    def __init__(self, lease: Lease[SourceReplica]) -> None:
+        self.lease = lease
+        self.replica = SourceReplica.objects.select_related("app", "region", "migration__dest_region").get(pk=lease.pk)
+        self.move = self.replica.migration
+        self.app = self.replica.app
+
+    def run(self) -> None:
+        self._end_stream()
+        self._drop_database()
+        if self.app.blobs:
+            blobs.purge(bucket(self.replica.region, self.app), check=self._check)
+            self._act(f"Removed the bucket {self.app.blobs}.")
+        if self.app.program:
+            runtime.remove(host(self.replica.region), self.app.program, check=self._check)
+            self._act(f"Removed the program {self.app.program}.")
+        shutil.rmtree(settings.MOVES_WORK_DIR / str(self.move.pk), ignore_errors=True)
+        with transaction.atomic():
+            self.lease.write(state=ReplicaState.TORN_DOWN, ended_at=Now(), last_error="")
+            record(
+                "torn_down",
+                migration=self.move,
+                from_status=ReplicaState.TEARING_DOWN,
+                to_status=ReplicaState.TORN_DOWN,
+            )
+
+    def _end_stream(self) -> None:
+        name = self.move.name_in_regions
+        replica, primary = (
+            cluster(region, self.app.database) for region in (self.replica.region, self.move.dest_region)
+        )
+        if replica.exists():
+            replication.unsubscribe(replica, name)
+        replication.unpublish(primary, name, check=self._check)
+        replication.restore_identity(primary, self.move.fact("identity", []))
+        self._act(f"Ended the stream from {primary.region}: subscription, slot, publication and role {name}.")
+
+    def _drop_database(self) -> None:
+        region = self.replica.region
+        database = cluster(region, self.app.database)
+        tripwire.drop_slot(database, self.move.name_in_regions, check=self._check)
+        creation.drop(database)
+        self._act(f"Dropped database {database.dbname} in {region}.")
+        with database.admin() as admin:
+            for name in self._roles_made_there():
+                if roles.drop(admin, name):
+                    self._act(f"Dropped role {name} in {region}.")
+
+    def _roles_made_there(self) -> list[str]:
+        """Roles that the portal made when it brought the app to this region; others were there before it."""
+        arrivals = AppMigration.objects.filter(
+            app=self.app,
+            dest_region=self.replica.region,
+            status=Status.COMPLETED,
+            initiated_at__lt=self.move.initiated_at,
+        )
+        return sorted({name for move in arrivals for name in move.fact("roles_made", [])})
+
+    def _check(self) -> None:
+        if self.lease.lost.is_set():
+            raise LeaseLost
+
+    def _act(self, text: str) -> None:
+        self.lease.write(acts=appended_act(text))

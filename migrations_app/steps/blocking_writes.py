@@ -1,0 +1,53 @@
+"""blocking_writes: raise the soft fence. From here on the app is read-only.
+
+What changes: edges answer unsafe methods with 503 app_migrating; new sessions in the source's database are read-only,
+    older ones are ended; in the snapshot plan a tripwire slot is made behind the fence.
+Done when: no session is left that can write, and the fence LSN is recorded.
+Undo: lift the fence, in the database first, so that a write that an edge lets through succeeds.
+How long: the grace for open writers (MOVES_WRITER_GRACE_SECONDS), and then an instant.
+"""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from migrations_app.dataplane.database import fence, replication, tripwire
+from migrations_app.steps import routing
+from migrations_app.move import Move
+
+
+def skip(move: Move) -> str:
+    return ""
+
+
+def do(move: Move) -> None:
+    source = move.source_db
+    move.stamp("writes_blocked_at")
+    routing.route(move, move.source, fenced=True)
+    flagged_at = fence.raise_flag(source)
+    settled = fence.settle(source, flagged_at, grace_seconds=settings.MOVES_WRITER_GRACE_SECONDS, check=move.check)
+    move.act(
+        f"New sessions in {source.dbname} are read-only; ended {settled.ended_idle} idle sessions and "
+        f"{settled.ended_busy} that did not finish in time."
+    )
+    if move.is_reverse:
+        fence.open_up(move.dest_db, move.fact("source")["connect"])
+        move.act(f"The app may connect to the replica in {move.dest} again, read-only.")
+    else:
+        tripwire.create(source, move.name)
+    move.remember(fence_lsn=replication.position(source))
+    move.act(f"No writer is left. Fence LSN {move.fact('fence_lsn')}.")
+
+
+def undo(move: Move) -> None:
+    source = move.source_db
+    if move.is_reverse:
+        fence.shut(move.dest_db, check=move.check)
+        move.act(f"Shut the replica in {move.dest} again.")
+    else:
+        tripwire.drop_slot(source, move.name, check=move.check)
+    fence.lower_flag(source, move.fact("source")["flag"])
+    ended = fence.end_read_only_sessions(source, grace_seconds=settings.MOVES_WRITER_GRACE_SECONDS, check=move.check)
+    routing.route(move, move.source, fenced=False)
+    move.stamp("writes_unblocked_at")
+    move.act(f"{move.source} takes writes again; ended {ended} sessions that were still read-only.")

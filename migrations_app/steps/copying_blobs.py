@@ -1,0 +1,49 @@
+"""copying_blobs: make the destination's bucket equal to the source's.
+
+What changes: objects in the destination's bucket. What is equal already is not copied again, so an interrupted copy
+    resumes and a reverse copies only what changed since the cutover.
+Done when: both sides have the same names, sizes and checksums.
+Undo: delete the copies. In a reverse the replica's blobs stay.
+How long: as long as reading and writing what differs takes.
+"""
+
+from __future__ import annotations
+
+from migrations_app.dataplane import blobs
+from migrations_app.errors import TransientError
+from migrations_app.move import Move, bucket
+
+
+def skip(move: Move) -> str:
+    return "" if move.app.blobs else "The app has no blobs."
+
+
+def do(move: Move) -> None:
+    source, dest = bucket(move.source, move.app), bucket(move.dest, move.app)
+    copied = blobs.sync(
+        source,
+        dest,
+        check=move.check,
+        on_progress=lambda bytes_done, bytes_total, files_done, files_total: move.progress(
+            files_done, files_total, "blobs"
+        ),
+    )
+    differing = blobs.differences(source, dest, check=move.check)
+    if differing:
+        raise TransientError(
+            f"{len(differing)} blobs differ, the first of them {differing[0].path} ({differing[0].kind}).",
+            code="blobs_differ",
+        )
+    totals = blobs.totals(dest)
+    move.remember(blobs=totals.count, blob_bytes=totals.bytes)
+    move.act(f"Copied {copied.count} blobs; all {totals.count} have the same names, sizes and checksums.")
+
+
+def undo(move: Move) -> None:
+    if move.is_reverse:
+        move.act(f"The blobs in {move.dest} stay with the replica.")
+        return
+    blobs.purge(bucket(move.dest, move.app))
+    if move.fact("bucket_made") is False:
+        blobs.make(bucket(move.dest, move.app))
+    move.act(f"Deleted the copies in {move.dest}.")

@@ -1,0 +1,112 @@
+"""flipping_routing: the pivot. The destination becomes the app's region.
+
+What changes: edges send reads to the destination, the hard fence goes up at the source, the app's region changes, the
+    source's process stops. Writes are still refused everywhere.
+Done when: every edge routes to the destination, and nobody can write at the source.
+Undo: until the pivot is committed, put reads back and take the hard fence down. After it: none, only forward.
+How long: the comparison of both sides, then an instant.
+
+Reads move before the hard fence goes up, so that none fails for want of a database; both sides are equal and neither
+takes writes, so it does not matter which one answers (docs/decisions/0002). Every gate comes before the commit:
+
+    drained → equal → reads moved → hard fence → nothing written behind the fence → commit
+"""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.utils import timezone
+
+from migrations_app.dataplane import runtime
+from migrations_app.dataplane.database import fence, leftovers, replication, tripwire
+from migrations_app.errors import PermanentError
+from migrations_app.steps import routing
+from migrations_app.move import Move, host
+from migrations_app.steps.reserving_dest import stream_name
+from migrations_app.verification.comparison import compare
+
+
+def skip(move: Move) -> str:
+    return ""
+
+
+def do(move: Move) -> None:
+    if not move.row.pivot_at:
+        _bring_up_to_date(move)
+        _verify(move)
+    routing.route(move, move.dest, fenced=True)
+    ended = fence.shut(move.source_db, check=move.check)
+    move.act(f"Hard fence in {move.source}: no app role can connect; ended {ended} sessions.")
+    if not move.row.pivot_at:
+        _check_fence_held(move)
+        move.pass_pivot()
+        move.act(f"Past the point of no return: {move.app} lives in {move.dest}.")
+    if move.app.program:
+        runtime.stop(host(move.source), move.app.program, wait=False)
+        move.act(f"Stopped {move.app.program} in {move.source}; its files stay.")
+
+
+def undo(move: Move) -> None:
+    fence.open_up(move.source_db, move.fact("source")["connect"])
+    routing.route(move, move.source, fenced=True)
+    move.act(f"Reads are served from {move.source} again.")
+
+
+def _bring_up_to_date(move: Move) -> None:
+    """In a reverse, until now a stream kept the destination current; in a snapshot, the dump did."""
+    if not move.is_reverse:
+        return
+    _drain(move)
+    source, dest = move.source_db, move.dest_db
+    tables = leftovers.copy_unlogged_tables(source, dest, check=move.check)
+    objects = leftovers.copy_large_objects(source, dest, check=move.check)
+    views = leftovers.refresh_materialised_views(dest, check=move.check)
+    sequences = leftovers.copy_sequences(source, dest)
+    move.act(
+        f"Copied what no stream carries: {sequences} sequences, {len(tables)} unlogged tables, {objects} large objects; "
+        f"refreshed {len(views)} materialised views."
+    )
+
+
+def _drain(move: Move) -> None:
+    seconds = replication.drain(
+        move.source_db,
+        move.dest_db,
+        stream_name(move),
+        replication.position(move.source_db),
+        deadline_seconds=settings.MOVES_DRAIN_SECONDS,
+        check=move.check,
+    )
+    move.act(f"{move.dest} has applied everything {move.source} has written ({seconds:.2f} s).")
+
+
+def _verify(move: Move) -> None:
+    report = compare(
+        move.source_db,
+        move.dest_db,
+        jobs=settings.MOVES_COPY_JOBS,
+        check=move.check,
+        on_table=lambda done, total: move.progress(done, total, "tables"),
+    )
+    move.keep_report({**report.as_json(), "at": timezone.now().isoformat()})
+    move.act(report.sentence())
+    if not report.equal:
+        raise PermanentError(
+            report.sentence(),
+            hint="The move's verification report names every difference.",
+            code="sides_differ",
+        )
+
+
+def _check_fence_held(move: Move) -> None:
+    """Behind the hard fence: did somebody step over the soft one since the fence LSN?"""
+    if move.is_reverse:
+        _drain(move)
+    elif written := tripwire.changes(move.source_db, move.name):
+        raise PermanentError(
+            f"Somebody wrote in {move.source} behind the fence: {'; '.join(written)}. The dump is stale.",
+            hint="Find who sets his sessions read-write by force, stop it, and request the move again.",
+            code="written_behind_fence",
+        )
+    behind = leftovers.copy_sequences(move.source_db, move.dest_db)
+    move.act(f"Nothing was written behind the fence; {behind} sequences moved on.")

@@ -1,0 +1,45 @@
+"""restoring_data: restore the dump at the destination.
+
+What changes: the destination's database is filled; sequences, unlogged tables, large objects and materialised views
+    come with the dump, statistics are gathered.
+Done when: pg_restore ended without an error. That every row is there is proven before the pivot.
+Undo: drop the database.
+How long: as long as writing all data and building all indexes takes.
+"""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from migrations_app.dataplane.database import creation, dump, replication
+from migrations_app.move import Move
+from migrations_app.steps.reserving_dest import create_empty
+
+
+def skip(move: Move) -> str:
+    return "The replica was kept current: there is nothing to restore." if move.is_reverse else ""
+
+
+def do(move: Move) -> None:
+    dest, jobs = move.dest_db, settings.MOVES_COPY_JOBS
+    dump.verify(move.dump_folder, check=move.check)
+    if not dest.exists() or not creation.is_empty(dest):
+        creation.drop(dest)
+        create_empty(move)
+        move.act("An earlier attempt left rows behind; began with an empty database again.")
+    with move.source_db.connect() as connection:
+        total = len(replication.tables(connection))
+    dump.restore(
+        dest,
+        move.dump_folder,
+        jobs=jobs,
+        check=move.check,
+        on_table=lambda begun: move.progress(min(begun, total), total, "tables"),
+    )
+    dump.analyze(dest, jobs=jobs, check=move.check)
+    move.act(f"Restored {dest.dbname} in {move.dest} and gathered statistics.")
+
+
+def undo(move: Move) -> None:
+    creation.drop(move.dest_db)
+    move.act(f"Dropped what was restored in {move.dest}.")

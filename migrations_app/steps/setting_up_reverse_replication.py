@@ -1,0 +1,56 @@
+"""setting_up_reverse_replication: keep the old region as a live replica.
+
+What changes: at the destination a publication, a slot, a role for the stream, and a replica identity for tables that
+    have none; at the source the subscription. All before writes open, so no row is copied and none missed.
+Done when: a row written at the destination has arrived at the source.
+Undo: none; it comes after the pivot.
+How long: seconds.
+"""
+
+from __future__ import annotations
+
+from django.conf import settings
+
+from migrations_app.dataplane.database import replication, tripwire
+from migrations_app.move import Move
+from migrations_app.steps.reserving_dest import stream_name
+
+
+def skip(move: Move) -> str:
+    return ""
+
+
+def do(move: Move) -> None:
+    primary, replica = move.dest_db, move.source_db
+    if move.row.reverses:
+        replication.unsubscribe(primary, stream_name(move))
+        replication.unpublish(replica, stream_name(move), check=move.check)
+        move.act(f"Ended the old stream from {move.source} to {move.dest}; nothing was left on it.")
+    else:
+        tripwire.drop_slot(replica, move.name, check=move.check)
+    _give_identity(move)
+    replication.lay_sentinel(primary, replica, move.name)
+    replication.publish(primary, move.name)
+    replication.subscribe(primary, replica, move.name)
+    seconds = replication.prove_stream(
+        primary, replica, deadline_seconds=settings.MOVES_DRAIN_SECONDS, check=move.check
+    )
+    move.act(f"A row written in {move.dest} arrived in {move.source} after {seconds:.2f} s: the way back is open.")
+
+
+def undo(move: Move) -> None:
+    """Comes after the pivot: there is only forward."""
+
+
+def _give_identity(move: Move) -> None:
+    """Both sides alike. What was before is remembered first, for the teardown to put back."""
+    before = move.row.reverses.fact("identity", []) if move.row.reverses else []
+    known = {tuple(entry[:2]) for entry in (*before, *move.fact("identity", []))}
+    missing = replication.missing_identity(move.dest_db)
+    new = [entry for entry in missing if tuple(entry[:2]) not in known]
+    move.remember(identity=[*(move.fact("identity") or before), *new])
+    for side in (move.dest_db, move.source_db):
+        replication.give_identity(side, replication.missing_identity(side))
+    if missing:
+        names = ", ".join(".".join(entry[:2]) for entry in missing)
+        move.act(f"Gave a replica identity to {names}, until the replica is torn down.")
