@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import sys
+from datetime import datetime
+from typing import Any
+
+from django.core.management.base import CommandParser
+from django.utils import timezone
+from django.utils.dateparse import parse_datetime
+
+from migrations_app import actions, preview
+from migrations_app.errors import InvalidInput
+from migrations_app.management.base import EXIT_FAILED, PortalCommand, acting_user
+from migrations_app.management.watch import watch
+from migrations_app.states import Status
+
+
+class Command(PortalCommand):
+    help = "Request a move of an app to another region. Prints its migration_id and status."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("slug", help="the app, e.g. shop")
+        parser.add_argument("dest", help="the region to move it to, e.g. eu-west-1")
+        parser.add_argument("--strategy", default="snapshot", help="snapshot (default)")
+        parser.add_argument("--reason", default="", help="why; shown to everybody who looks at the move")
+        parser.add_argument(
+            "--not-before", metavar="T", help="start time, ISO 8601 with zone, e.g. 2030-01-31T02:00+01:00"
+        )
+        parser.add_argument("--as", dest="as_user", metavar="USER", help="act as this user")
+        parser.add_argument("--watch", action="store_true", help="follow the move to its end; exit 1 unless completed")
+        parser.add_argument("--dry-run", action="store_true", help="print the plan and the preflight, change nothing")
+
+    def run(self, **options: Any) -> None:
+        if options["dry_run"]:
+            self._dry_run(options)
+            return
+        move = actions.request_move(
+            app_slug=options["slug"],
+            dest_slug=options["dest"],
+            strategy=options["strategy"],
+            reason=options["reason"],
+            not_before=_time(options["not_before"]),
+            acting_user=acting_user(options["as_user"]),
+        )
+        if options["watch"]:
+            move = watch(move.pk, plain=self.as_json)
+        self.answer(
+            {"migration_id": str(move.pk), "status": move.status},
+            f"migration_id {move.pk}\nstatus {move.status}",
+        )
+        if options["watch"] and move.status != Status.COMPLETED:
+            sys.exit(EXIT_FAILED)
+
+    def _dry_run(self, options: dict[str, Any]) -> None:
+        plan = preview.preview(app_slug=options["slug"], dest_slug=options["dest"], strategy=options["strategy"])
+        lines = [f"{step['step']:<32} {step['skip'] or step['what']}" for step in plan["steps"]]
+        lines += ["", *(f"{f['outcome']:<5} {f['check']}: {f['found'] or 'nothing found'}" for f in plan["preflight"])]
+        self.answer(plan, "\n".join(lines))
+        if not plan["ok"]:
+            sys.exit(EXIT_FAILED)
+
+
+def _time(text: str | None) -> datetime | None:
+    if not text:
+        return None
+    try:
+        moment = parse_datetime(text)
+    except ValueError:
+        moment = None
+    if moment is None or timezone.is_naive(moment):
+        raise InvalidInput(
+            f"--not-before {text} is not a time with a zone.",
+            hint="Write it as 2030-01-31T02:00+01:00.",
+            code="invalid_time",
+        )
+    return moment

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.management.base import CommandParser
+
+from migrations_app import queries
+from migrations_app.errors import NotFound
+from migrations_app.management.base import PortalCommand
+from migrations_app.management.watch import as_text, watch
+
+
+class Command(PortalCommand):
+    help = "Show where a move stands: the latest of the app, or the one with the given id."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("slug", help="the app")
+        parser.add_argument("id", nargs="?", help="the move; default: the app's latest")
+        parser.add_argument("--watch", action="store_true", help="follow the move to its end")
+
+    def run(self, **options: Any) -> None:
+        slug = queries.app(options["slug"]).slug
+        move = queries.move(options["id"]) if options["id"] else queries.latest_move(slug)
+        if move.app.slug != slug:
+            raise NotFound(f"{slug} has no move {move.pk}.", code="unknown_migration")
+        if options["watch"]:
+            move = watch(move.pk, plain=self.as_json)
+        self.answer({**queries.describe_move(move), "steps": queries.steps_of(move)}, as_text(move))

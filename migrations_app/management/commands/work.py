@@ -1,0 +1,31 @@
+from __future__ import annotations
+
+from typing import Any
+
+import redis
+from django.conf import settings
+from django.core.management.base import CommandParser
+from django.db import connections
+from rq import Worker
+from rq.serializers import JSONSerializer
+
+from migrations_app import bell, queries
+from migrations_app.management.base import PortalCommand
+
+
+class Command(PortalCommand):
+    help = (
+        "Work on the moves to one region, and the teardowns in it. Run as many as you like, near the region; a worker "
+        "listens to one queue only, for RQ can lose a job between two."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("region", help="the region, e.g. eu-west-1")
+        parser.add_argument("--burst", action="store_true", help="end when the queue is empty")
+
+    def run(self, **options: Any) -> None:
+        region = queries.region(options["region"])
+        connection = redis.from_url(settings.REDIS_URL)
+        connections.close_all()  # the forked job opens its own
+        worker = Worker([bell.queue_of(region.slug, connection)], connection=connection, serializer=JSONSerializer)
+        worker.work(burst=options["burst"], logging_level="WARNING")

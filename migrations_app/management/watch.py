@@ -1,0 +1,117 @@
+"""A move as people follow it in a terminal: the eleven steps with their bars; plain lines when it is no terminal."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+from uuid import UUID
+
+from django.utils import timezone
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from migrations_app import queries
+from migrations_app.models import AppMigration
+from migrations_app.states import TERMINAL, RunStatus, Status
+
+_LOOK_SECONDS = 0.25
+_ICONS = {
+    "pending": ("·", "dim"),
+    RunStatus.WAITING: ("◷", "yellow"),
+    RunStatus.RUNNING: ("▶", "cyan"),
+    RunStatus.DONE: ("✓", "green"),
+    RunStatus.SKIPPED: ("–", "dim"),
+    RunStatus.FAILED: ("✗", "red"),
+    RunStatus.INTERRUPTED: ("!", "yellow"),
+}
+
+
+def watch(move_id: UUID, *, plain: bool = False) -> AppMigration:
+    """Follow the move until it ends or is held; the row as it is then.
+
+    `plain` prints nothing at all (for --json); without a terminal, a line for each step and act as they happen.
+    """
+    if plain:
+        return _until_still(move_id, lambda move: None)
+    if not sys.stdout.isatty():
+        return _until_still(move_id, _LinePrinter())
+    with Live(console=Console(), refresh_per_second=8) as live:
+        return _until_still(move_id, lambda move: live.update(_screen(move)))
+
+
+def _until_still(move_id: UUID, show: Any) -> AppMigration:
+    while True:
+        move = queries.move(move_id)
+        show(move)
+        if move.status in TERMINAL or move.status == Status.HELD:
+            return move
+        time.sleep(_LOOK_SECONDS)
+
+
+def as_text(move: AppMigration) -> str:
+    """The move in a dozen lines: who, where, how far, what is wrong."""
+    lines = [_headline(move)]
+    for step in queries.steps_of(move):
+        icon, _ = _ICONS[step["state"]]
+        lines.append(f"  {icon} {step['step']:<32} {_remark(step)}".rstrip())
+    if move.last_error and move.status != Status.COMPLETED:
+        lines.append(f"Last error: {move.last_error}")
+    return "\n".join(lines)
+
+
+def _headline(move: AppMigration) -> str:
+    word = "reverse" if move.kind == "reverse" else "move"
+    return f"{word} {move.pk}  {move.app}  {move.source_region} → {move.dest_region}  {move.status}"
+
+
+def _remark(step: dict[str, Any]) -> str:
+    seconds = step["seconds"]
+    if seconds is None and step["started_at"] and step["state"] == RunStatus.RUNNING:
+        seconds = max(0.0, (timezone.now() - step["started_at"]).total_seconds())
+    parts = [
+        step["state"],
+        f"{seconds:.1f} s" if seconds is not None and not step["skipped"] else "",
+        f"{step['progress']:.0%}" if step["progress"] is not None and step["state"] == RunStatus.RUNNING else "",
+        f"attempt {step['attempts']}" if step["attempts"] > 1 else "",
+        step["reason"],
+        "undone" if step["undone"] else "",
+        "(the point of no return)" if step["pivot"] and step["state"] == "pending" else "",
+    ]
+    return "  ".join(part for part in parts if part)
+
+
+def _screen(move: AppMigration) -> Group:
+    table = Table(box=None, show_header=False, padding=(0, 1))
+    steps = queries.steps_of(move)
+    for step in steps:
+        icon, style = _ICONS[step["state"]]
+        done = step["state"] in (RunStatus.DONE, RunStatus.SKIPPED)
+        bar = ProgressBar(total=1, completed=1 if done else step["progress"] or 0, width=24)
+        table.add_row(
+            Text(icon, style), Text(step["step"], "bold" if step["state"] == "running" else ""), bar, _remark(step)
+        )
+    last_act = next((step["acts"][-1]["text"] for step in reversed(steps) if step["acts"]), "")
+    return Group(Text(_headline(move), "bold"), table, Text(last_act, "dim"), Text(move.last_error, "red"))
+
+
+class _LinePrinter:
+    """Prints what is new since it was last called."""
+
+    def __init__(self) -> None:
+        self._acts_printed: dict[str, int] = {}
+        self._ended: set[tuple[str, int]] = set()
+
+    def __call__(self, move: AppMigration) -> None:
+        for step in queries.steps_of(move):
+            acts = step["acts"]
+            for act in acts[self._acts_printed.get(step["step"], 0) :]:
+                print(f"  {step['step']}: {act['text']}", flush=True)  # noqa: T201
+            self._acts_printed[step["step"]] = len(acts)
+            ended = step["state"] in (RunStatus.DONE, RunStatus.SKIPPED, RunStatus.FAILED, RunStatus.INTERRUPTED)
+            if ended and (step["step"], step["attempts"]) not in self._ended:
+                self._ended.add((step["step"], step["attempts"]))
+                print(f"{_ICONS[step['state']][0]} {step['step']:<32} {_remark(step)}", flush=True)  # noqa: T201

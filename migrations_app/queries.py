@@ -1,0 +1,142 @@
+"""What every surface reads."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+
+from migrations_app.engine.plan import PIVOT, plan_of
+from migrations_app.errors import InvalidInput, NotFound
+from migrations_app.models import App, AppMigration, Region, SourceReplica, StepRun
+from migrations_app.states import ACTIVE, Direction, ReplicaState, RunStatus
+
+
+def region(slug: str) -> Region:
+    found = Region.objects.filter(slug=slug).first()
+    if found is None:
+        known = ", ".join(Region.objects.values_list("slug", flat=True))
+        raise InvalidInput(f"There is no region {slug}.", hint=f"Regions: {known}.", code="invalid_region")
+    return found
+
+
+def app(slug: str) -> App:
+    found = App.objects.select_related("region", "owner").filter(slug=slug).first()
+    if found is None:
+        raise NotFound(f"There is no app {slug}.", hint="Put it on the books with register_app.", code="unknown_app")
+    return found
+
+
+def move(move_id: UUID | str) -> AppMigration:
+    related = ("app", "source_region", "dest_region", "source_replica")
+    try:
+        return AppMigration.objects.select_related(*related).get(pk=move_id)
+    except (AppMigration.DoesNotExist, ValidationError):
+        raise NotFound(f"There is no move {move_id}.", hint="An id is a UUID.", code="unknown_migration") from None
+
+
+def active_move(slug: str) -> AppMigration | None:
+    return (
+        AppMigration.objects.filter(app=app(slug), status__in=ACTIVE)
+        .select_related("app", "source_region", "dest_region")
+        .first()
+    )
+
+
+def latest_move(slug: str) -> AppMigration:
+    found = AppMigration.objects.filter(app=app(slug)).order_by("-initiated_at").first()
+    if found is None:
+        raise NotFound(f"{slug} has never been moved.", code="unknown_migration")
+    return move(found.pk)
+
+
+def replicas_in_use() -> list[SourceReplica]:
+    return list(
+        SourceReplica.objects.exclude(state__in=[ReplicaState.TORN_DOWN, ReplicaState.REVERSED]).select_related(
+            "app", "region", "migration__source_region", "migration__dest_region"
+        )
+    )
+
+
+def steps_of(row: AppMigration) -> list[dict[str, Any]]:
+    """The eleven steps in the plan's order, each with its latest run: `step, state, seconds, attempts, reason, undone,
+    progress (0..1 or None), acts`. `state` is a RunStatus, or "pending"."""
+    runs: dict[str, list[StepRun]] = {}
+    undone = set()
+    for run in row.step_runs.order_by("id"):
+        if run.direction == Direction.DO:
+            runs.setdefault(run.step, []).append(run)
+        elif run.status == RunStatus.DONE:
+            undone.add(run.step)
+    listed = []
+    for step in plan_of(row.strategy):
+        tries = runs.get(step, [])
+        last = tries[-1] if tries else None
+        listed.append(
+            {
+                "step": str(step),
+                "pivot": step == PIVOT,
+                "state": last.status if last else "pending",
+                "skipped": bool(last and last.status == RunStatus.SKIPPED),
+                "undone": str(step) in undone,
+                "attempts": len(tries),
+                "started_at": last.started_at if last else None,
+                "seconds": (last.ended_at - last.started_at).total_seconds() if last and last.ended_at else None,
+                "progress": last.progress_done / last.progress_total
+                if last and last.progress_total and last.progress_done is not None
+                else None,
+                "reason": last.reason if last else "",
+                "acts": last.acts if last else [],
+            }
+        )
+    return listed
+
+
+def describe_move(row: AppMigration) -> dict[str, Any]:
+    """A move in the shape that the API and the commands publish (DESIGN: HTTP)."""
+    steps = steps_of(row)
+    done = sum(step["state"] in (RunStatus.DONE, RunStatus.SKIPPED) for step in steps)
+    replica = getattr(row, "source_replica", None)
+    return {
+        "migration_id": str(row.pk),
+        "app_id": row.app.slug,
+        "kind": row.kind,
+        "strategy": row.strategy,
+        "status": row.status,
+        "current_step": row.current_step,
+        "step_started_at": row.step_started_at,
+        "progress": {"steps_done": done, "steps_total": len(steps), "current": _current_progress(row, steps)},
+        "retry_count": row.retry_count,
+        "last_error": row.last_error or None,
+        "source_region": row.source_region.slug,
+        "dest_region": row.dest_region.slug,
+        "source_replica_state": replica.state if replica else None,
+        "initiated_at": row.initiated_at,
+        "completed_at": row.completed_at,
+    }
+
+
+def _current_progress(row: AppMigration, steps: list[dict[str, Any]]) -> float | None:
+    return next((step["progress"] for step in steps if step["step"] == row.current_step), None)
+
+
+def describe_replica(replica: SourceReplica) -> dict[str, Any]:
+    """A retained replica in the shape that the API and the commands publish."""
+    return {
+        "migration_id": str(replica.migration_id),
+        "app_id": replica.app.slug,
+        "source_region": replica.migration.source_region.slug,
+        "dest_region": replica.migration.dest_region.slug,
+        "completed_at": replica.migration.completed_at,
+        "state": replica.state,
+        "size_bytes": replica.size_bytes,
+        "estimated_monthly_cost_usd": float(replica.estimated_monthly_cost_usd),
+    }
+
+
+def blocked_seconds(row: AppMigration) -> float | None:
+    """How long writes were blocked; None if they never were, or still are."""
+    if row.writes_blocked_at is None or row.writes_unblocked_at is None:
+        return None
+    return (row.writes_unblocked_at - row.writes_blocked_at).total_seconds()
