@@ -1,0 +1,39 @@
+"""The rows that make the portal know its sandbox: three regions, and a user for each role."""
+
+from __future__ import annotations
+
+from django.contrib.auth import get_user_model
+from django.db import transaction
+
+from portal.sandbox.layout import find_layout
+from portal.sandbox.lifecycle import region_parts
+from portal.sandbox.state import REGIONS, require
+
+
+@transaction.atomic
+def seed() -> None:
+    """Create what is missing and bring the regions up to date. Passwords of existing users stay."""
+    from migrations_app.models import Region
+
+    sandbox = require(find_layout())
+    for place in REGIONS:
+        parts = region_parts(sandbox, place.slug)
+        Region.objects.update_or_create(
+            slug=place.slug,
+            defaults={
+                "name": place.name,
+                "database": parts["database"],
+                "blobs": parts["blobs"],
+                "runtime_url": parts["runtime"],
+                "runtime_path": str(sandbox.layout.programs(place.slug)),
+                "app_host": place.host,
+                "cost_per_gb_month_usd": place.cost_per_gb_month_usd,
+            },
+        )
+    for login, password in sandbox.state.users.items():
+        user, created = get_user_model().objects.get_or_create(
+            username=login, defaults={"is_staff": True, "is_superuser": login == "admin"}
+        )
+        if created:
+            user.set_password(password)
+            user.save()
