@@ -16,6 +16,7 @@ from django.db.models.functions import Now
 from migrations_app import bell, queries, rules
 from migrations_app.errors import Blocker, InvalidInput, Refused
 from migrations_app.models import App, AppMigration, SourceReplica
+from migrations_app.registration import invalid
 from migrations_app.states import ACTIVE, Kind, ReplicaState, Status, Strategy
 from migrations_app.transitions import change_status, record
 
@@ -154,10 +155,7 @@ def put_on_the_books(*, app: App, acting_user: User | None) -> App:
     try:
         app.full_clean()
     except ValidationError as error:
-        raise InvalidInput(
-            " ".join(f"{field}: {' '.join(messages)}" for field, messages in error.message_dict.items()),
-            code="invalid_app",
-        ) from error
+        raise invalid(error) from error
     with transaction.atomic():
         app.save()
         record("register", app=app, actor=acting_user)

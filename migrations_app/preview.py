@@ -8,10 +8,10 @@ from migrations_app import queries, rules
 from migrations_app.engine.plan import PIVOT, plan_of
 from migrations_app.errors import InvalidInput, Refused
 from migrations_app.models import AppMigration
+from migrations_app.move import Move
 from migrations_app.preflight import preflight
 from migrations_app.states import Strategy
 from migrations_app.steps import STEPS
-from migrations_app.move import Move
 
 
 class _Unwritten(Move):

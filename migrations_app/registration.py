@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.core.exceptions import ValidationError
 
 from migrations_app.dataplane import blobs, edge, runtime
 from migrations_app.errors import InvalidInput
@@ -26,7 +27,10 @@ def discover(
     Raises InvalidInput naming what was given and is not there; StepError when the region does not answer.
     """
     app = App(slug=slug, region=region, database=database, hostname=hostname, port=port, health_path=health_path)
-    app.clean_fields(exclude=["owner"])
+    try:
+        app.clean_fields()
+    except ValidationError as error:
+        raise invalid(error) from error
     if not cluster(region, database).exists():
         raise InvalidInput(
             f"--database {database}: {region} has no such database.",
@@ -44,6 +48,12 @@ def discover(
             code="unknown_port",
         )
     return app
+
+
+def invalid(error: ValidationError) -> InvalidInput:
+    """What a model's validation found, naming each field."""
+    found = (f"{field}: {' '.join(messages)}" for field, messages in error.message_dict.items())
+    return InvalidInput(" ".join(found), code="invalid_app")
 
 
 def _bucket(app: App, region: Region, name: str | None) -> str:

@@ -3,8 +3,8 @@
 The edge's HTTP server is called `edge`. A route of ours carries the "@id" `app-<slug>` and stands before every other,
 so a route that served the host name before is shadowed and comes back when ours is removed.
 
-A change is confirmed by reading it back: from then on no new request takes the old way. A request that was already
-under way finishes on the way it began.
+A change is confirmed by reading it back. A request that was under way by then finishes on the way it began, and so do
+the few that still reached Caddy's old listener in that moment: the fence that counts is the database's.
 
 Errors of all functions: TransientError when the edge does not answer or keeps changing; PermanentError when it
 refuses.

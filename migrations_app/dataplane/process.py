@@ -11,6 +11,7 @@ import signal
 import subprocess
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
@@ -65,9 +66,21 @@ def run(
 
     Errors: PermanentError `command_not_found`; TransientError `deadline` past the deadline.
     """
-    name = argv[0].rsplit("/", 1)[-1]
+    process = _start(argv, env)
+    output = _Output(process, stdin, on_stderr_line)
     try:
-        process = subprocess.Popen(
+        _await(process, argv[0], deadline_seconds, check)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        output.join()
+    return Completed(tuple(argv), process.returncode, b"".join(output.stdout), "\n".join(output.stderr_tail))
+
+
+def _start(argv: Sequence[str], env: Mapping[str, str] | None) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
             list(argv),
             env={**os.environ, **(env or {})},
             stdin=subprocess.PIPE,
@@ -82,49 +95,55 @@ def run(
             code="command_not_found",
         ) from error
 
-    stdout: list[bytes] = []
-    stderr: list[str] = []
 
-    def read_stderr(pipe: IO[bytes]) -> None:
-        for raw in pipe:
-            line = raw.decode(errors="replace").rstrip("\n")
-            stderr.append(line)
-            del stderr[:-_KEPT_STDERR_LINES]
-            if on_stderr_line:
-                on_stderr_line(line)
+def _await(process: subprocess.Popen[bytes], name: str, deadline_seconds: float, check: Check) -> None:
+    give_up_at = time.monotonic() + deadline_seconds
+    while True:
+        try:
+            process.wait(_POLL_SECONDS)
+            return
+        except subprocess.TimeoutExpired:
+            check()
+        if time.monotonic() > give_up_at:
+            raise TransientError(
+                f"{name.rsplit('/', 1)[-1]} did not finish within {deadline_seconds:.0f} s and was ended.",
+                code="deadline",
+            )
 
-    def feed(pipe: IO[bytes]) -> None:
+
+class _Output:
+    """Feeds a subprocess and reads what it says, in threads, so that no full pipe stops it."""
+
+    def __init__(self, process: subprocess.Popen[bytes], stdin: bytes, on_stderr_line: OnLine | None) -> None:
+        self.stdout: list[bytes] = []
+        self.stderr_tail: deque[str] = deque(maxlen=_KEPT_STDERR_LINES)
+        self._on_stderr_line = on_stderr_line
+        work: list[tuple[Callable[..., None], tuple[object, ...]]] = [
+            (self._feed, (process.stdin, stdin)),
+            (self._read_stdout, (process.stdout,)),
+            (self._read_stderr, (process.stderr,)),
+        ]
+        self._threads = [threading.Thread(target=target, args=args, daemon=True) for target, args in work]
+        for thread in self._threads:
+            thread.start()
+
+    def join(self) -> None:
+        for thread in self._threads:
+            thread.join()
+
+    def _feed(self, pipe: IO[bytes], stdin: bytes) -> None:
         try:
             pipe.write(stdin)
             pipe.close()
         except BrokenPipeError:
-            pass  # the exit status says why it stopped reading
+            pass  # its exit status says why it stopped reading
 
-    assert process.stdin and process.stdout and process.stderr  # noqa: S101 — for the type checker
-    threads = [
-        threading.Thread(target=feed, args=(process.stdin,), daemon=True),
-        threading.Thread(target=lambda pipe: stdout.append(pipe.read()), args=(process.stdout,), daemon=True),
-        threading.Thread(target=read_stderr, args=(process.stderr,), daemon=True),
-    ]
-    for thread in threads:
-        thread.start()
-    give_up_at = time.monotonic() + deadline_seconds
-    try:
-        while True:
-            try:
-                process.wait(_POLL_SECONDS)
-                break
-            except subprocess.TimeoutExpired:
-                check()
-                if time.monotonic() > give_up_at:
-                    raise TransientError(
-                        f"{name} did not finish within {deadline_seconds:.0f} s and was ended.",
-                        code="deadline",
-                    ) from None
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-        for thread in threads:
-            thread.join()
-    return Completed(tuple(argv), process.returncode, b"".join(stdout), "\n".join(stderr))
+    def _read_stdout(self, pipe: IO[bytes]) -> None:
+        self.stdout.append(pipe.read())
+
+    def _read_stderr(self, pipe: IO[bytes]) -> None:
+        for raw in pipe:
+            line = raw.decode(errors="replace").rstrip("\n")
+            self.stderr_tail.append(line)
+            if self._on_stderr_line:
+                self._on_stderr_line(line)

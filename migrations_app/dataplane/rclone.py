@@ -23,8 +23,8 @@ SHORT_SECONDS = 300.0
 OnRecord = Callable[[dict[str, Any]], None]
 """Called with each JSON log record of rclone, in a thread of its own."""
 
-# The engine's backoff does the patient retrying. One low-level try reports a dead S3 endpoint in 3 s, where two take 12 s
-# and rclone's own ten take minutes.
+# The engine's backoff does the patient retrying. One low-level try reports a dead S3 endpoint in 3 s; two take 12 s,
+# rclone's own ten take minutes.
 _ALWAYS = (
     "--use-json-log",
     "--ask-password=false",

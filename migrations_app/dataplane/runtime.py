@@ -17,7 +17,15 @@ from typing import Any
 from migrations_app.dataplane import blobs, plain_http, supervisor_rpc
 from migrations_app.dataplane.process import Check, no_check
 from migrations_app.dataplane.process_definition import parse_region_values, rewrite
-from migrations_app.dataplane.supervisor_rpc import ALREADY_ADDED, ALREADY_STARTED, BAD_NAME, SUCCESS, RpcFault
+from migrations_app.dataplane.supervisor_rpc import (
+    ALREADY_ADDED,
+    ALREADY_STARTED,
+    BAD_NAME,
+    NO_FILE,
+    NOT_EXECUTABLE,
+    SUCCESS,
+    RpcFault,
+)
 from migrations_app.errors import PermanentError, TransientError
 
 # supervisor.states.ProcessStates
@@ -67,6 +75,12 @@ def start(host: Host, program: str, *, check: Check = no_check) -> None:
     """
     _take_up_definition(host, program, check)
     started = supervisor_rpc.call(host.url, "startProcessGroup", program, False)
+    if any(result["status"] in (NO_FILE, NOT_EXECUTABLE) for result in started):
+        raise PermanentError(
+            f"The command of {program} is not on {plain_http.where(host.url)}, or cannot be executed there.",
+            hint="Its definition must name it by its whole path, and the host must have what it calls.",
+            code="program_failed",
+        )
     if any(result["status"] not in (SUCCESS, ALREADY_STARTED) for result in started):
         raise _failed(host, program)
 
@@ -131,6 +145,7 @@ def wait_healthy(url: str, *, deadline_seconds: float, check: Check = no_check) 
 
 def _take_up_definition(host: Host, program: str, check: Check) -> None:
     """Make supervisord's group of the program the one its definition describes; a changed one is stopped for it."""
+    _valid(program)
     [[_, changed, _]] = supervisor_rpc.call(host.url, "reloadConfig")
     if program in changed:
         stop(host, program, wait=True, check=check)
@@ -170,8 +185,9 @@ def _valid(program: str) -> str:
 
 
 def _states(host: Host, program: str) -> list[int]:
+    group = _valid(program)
     infos: list[dict[str, Any]] = supervisor_rpc.call(host.url, "getAllProcessInfo")
-    return [info["state"] for info in infos if info["group"] == _valid(program)]
+    return [info["state"] for info in infos if info["group"] == group]
 
 
 def _wait(reached: Callable[[], bool], complaint: str, check: Check) -> None:

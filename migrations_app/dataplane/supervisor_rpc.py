@@ -21,6 +21,8 @@ from migrations_app.errors import PermanentError, StepError, TransientError
 # supervisor.xmlrpc.Faults; supervisor itself is no dependency of the portal.
 SHUTDOWN_STATE = 6
 BAD_NAME = 10
+NO_FILE = 20
+NOT_EXECUTABLE = 21
 ALREADY_STARTED = 60
 SUCCESS = 80
 ALREADY_ADDED = 90

@@ -20,8 +20,8 @@ from django.db.models.functions import Coalesce, JSONObject, Now
 from migrations_app.engine.lease import Lease
 from migrations_app.errors import AbortRequested, LeaseLost
 from migrations_app.models import App, AppMigration, StepRun
-from migrations_app.states import Direction, RunStatus, Status, Step
 from migrations_app.move import Move
+from migrations_app.states import Direction, RunStatus, Status, Step
 from migrations_app.transitions import change_status, record
 
 _PROGRESS_SECONDS = 1.0

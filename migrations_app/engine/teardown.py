@@ -1,4 +1,4 @@
-"""Gives a way back up: removes the replica and everything that kept it current. Each act converges; run again, it goes on."""
+"""Gives a way back up: removes the replica and all that kept it current. Each act converges; run again, it goes on."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from migrations_app.engine.journal import appended_act
 from migrations_app.engine.lease import Lease, claim
 from migrations_app.errors import LeaseLost, StepError
 from migrations_app.models import AppMigration, SourceReplica
-from migrations_app.states import ReplicaState, Status
 from migrations_app.move import bucket, cluster, host
+from migrations_app.states import ReplicaState, Status
 from migrations_app.transitions import record
 
 _LOOK_AGAIN = timedelta(seconds=15)

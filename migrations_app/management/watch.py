@@ -24,7 +24,7 @@ _ICONS = {
     RunStatus.WAITING: ("◷", "yellow"),
     RunStatus.RUNNING: ("▶", "cyan"),
     RunStatus.DONE: ("✓", "green"),
-    RunStatus.SKIPPED: ("–", "dim"),
+    RunStatus.SKIPPED: ("-", "dim"),
     RunStatus.FAILED: ("✗", "red"),
     RunStatus.INTERRUPTED: ("!", "yellow"),
 }

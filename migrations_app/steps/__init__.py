@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from migrations_app.move import Move
 from migrations_app.states import Step
 from migrations_app.steps import (
     blocking_writes,
@@ -23,7 +24,6 @@ from migrations_app.steps import (
     setting_up_reverse_replication,
     unblocking_writes,
 )
-from migrations_app.move import Move
 
 
 class StepModule(Protocol):

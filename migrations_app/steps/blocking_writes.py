@@ -12,8 +12,8 @@ from __future__ import annotations
 from django.conf import settings
 
 from migrations_app.dataplane.database import fence, replication, tripwire
-from migrations_app.steps import routing
 from migrations_app.move import Move
+from migrations_app.steps import routing
 
 
 def skip(move: Move) -> str:

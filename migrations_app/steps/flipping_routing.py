@@ -20,10 +20,12 @@ from django.utils import timezone
 from migrations_app.dataplane import runtime
 from migrations_app.dataplane.database import fence, leftovers, replication, tripwire
 from migrations_app.errors import PermanentError
-from migrations_app.steps import routing
 from migrations_app.move import Move, host
+from migrations_app.steps import routing
 from migrations_app.steps.reserving_dest import stream_name
 from migrations_app.verification.comparison import compare
+
+_READS_UNDER_WAY_SECONDS = 5
 
 
 def skip(move: Move) -> str:
@@ -35,6 +37,7 @@ def do(move: Move) -> None:
         _bring_up_to_date(move)
         _verify(move)
     routing.route(move, move.dest, fenced=True)
+    fence.await_quiet(move.source_db, grace_seconds=_READS_UNDER_WAY_SECONDS, check=move.check)
     ended = fence.shut(move.source_db, check=move.check)
     move.act(f"Hard fence in {move.source}: no app role can connect; ended {ended} sessions.")
     if not move.row.pivot_at:
@@ -63,8 +66,8 @@ def _bring_up_to_date(move: Move) -> None:
     views = leftovers.refresh_materialised_views(dest, check=move.check)
     sequences = leftovers.copy_sequences(source, dest)
     move.act(
-        f"Copied what no stream carries: {sequences} sequences, {len(tables)} unlogged tables, {objects} large objects; "
-        f"refreshed {len(views)} materialised views."
+        f"Copied what no stream carries: {sequences} sequences, {len(tables)} unlogged tables, {objects} large "
+        f"objects; refreshed {len(views)} materialised views."
     )
 
 

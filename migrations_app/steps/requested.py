@@ -13,9 +13,9 @@ from django.db.models import Q
 
 from migrations_app.errors import Deferred, PermanentError
 from migrations_app.models import AppMigration, Region
+from migrations_app.move import Move
 from migrations_app.preflight import preflight
 from migrations_app.states import ACTIVE
-from migrations_app.move import Move
 
 _LOOK_AGAIN_SECONDS = 5
 

@@ -15,8 +15,8 @@ from django.conf import settings
 from migrations_app.dataplane import plain_http
 from migrations_app.dataplane.database import fence
 from migrations_app.errors import TransientError
-from migrations_app.steps import routing
 from migrations_app.move import Move
+from migrations_app.steps import routing
 
 
 def skip(move: Move) -> str:

@@ -39,7 +39,8 @@ class Report:
     def sentence(self) -> str:
         """For the log: what was compared, or what differs first."""
         if self.equal:
-            return f"Compared {len(self.findings)} things and {self.rows} rows on both sides: equal ({self.seconds:.2f} s)."
+            compared = f"Compared {len(self.findings)} things and {self.rows} rows on both sides"
+            return f"{compared}: equal ({self.seconds:.2f} s)."
         first = ", ".join(f"{finding.kind} {finding.name}" for finding in self.differences[:5])
         more = len(self.differences) - 5
         return f"The two sides differ in {first}{f' and {more} more' if more > 0 else ''}."

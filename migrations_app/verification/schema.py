@@ -13,17 +13,39 @@ _HEADER = re.compile(r"^--\n-- (?:Data for )?Name: (?P<title>.*)\n--\n", re.MULT
 # Random per run, and the versions of server and client.
 _NOISE = re.compile(r"^(\\restrict .*|\\unrestrict .*|-- Dumped .*|-- PostgreSQL database dump.*|--)\n", re.MULTILINE)
 
+# `x IN ('a', 'b')` on a varchar is worded with one cast around the array, and once that was restored with one in each
+# element.
+_CONSTANT = r"E?'(?:[^'\\\\]|''|\\\\.)*'::[a-z ]+(?:\(\d+\))?"
+_CAST_ARRAY = re.compile(rf"\(ARRAY\[({_CONSTANT}(?:, {_CONSTANT})*)\]\)::([a-z ]+)\[\]")
+
+# A child's columns come in another order after a restore if its parents got some of them later.
+_CHILD = re.compile(r"^(CREATE (?:UNLOGGED )?TABLE .*? \(\n)(.*?)(\n\)\nINHERITS \()", re.DOTALL)
+
 Entry = tuple[str, str]
 
 
 def entries(dump: str) -> Counter[Entry]:
     """`(title, SQL)` of every object in the text of a `pg_dump --schema-only`."""
     found: Counter[Entry] = Counter()
-    starts = list(_HEADER.finditer(dump))
-    for header, following in zip(starts, [*starts[1:], None], strict=True):
-        body = dump[header.end() : following.start() if following else len(dump)]
-        found[header["title"], _NOISE.sub("", body).strip()] += 1
+    headers = list(_HEADER.finditer(dump))
+    ends = [*(header.start() for header in headers[1:]), len(dump)] if headers else []
+    for header, end in zip(headers, ends, strict=True):
+        body = dump[header.end() : end]
+        found[header["title"], _settled(_NOISE.sub("", body).strip())] += 1
     return found
+
+
+def _settled(definition: str) -> str:
+    """The definition as it is worded from the second restore on: PostgreSQL's first wording does not stay the same."""
+
+    def cast_each(found: re.Match[str]) -> str:
+        constants = re.findall(_CONSTANT, found[1])
+        return f"ARRAY[{', '.join(f'({constant})::{found[2]}' for constant in constants)}]"
+
+    def sort_columns(found: re.Match[str]) -> str:
+        return found[1] + ",\n".join(sorted(found[2].split(",\n"))) + found[3]
+
+    return _CHILD.sub(sort_columns, _CAST_ARRAY.sub(cast_each, definition))
 
 
 def differing(source: Counter[Entry], dest: Counter[Entry], *, definitions: bool = True) -> list[str]:

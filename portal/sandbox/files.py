@@ -110,7 +110,7 @@ def caddy_json(sandbox: Sandbox) -> str:
                     "grace_period": "5s",
                     "servers": {
                         "edge": {
-                            "listen": [sandbox.address("edge")],
+                            "listen": ["fd/3"],  # listen.py opens it
                             "automatic_https": {"disable": True},
                             "routes": [],
                         }

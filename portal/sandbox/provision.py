@@ -13,6 +13,11 @@ from portal.sandbox.state import REGIONS, require
 @transaction.atomic
 def seed() -> None:
     """Create what is missing and bring the regions up to date. Passwords of existing users stay."""
+    seed_regions()
+    seed_people()
+
+
+def seed_regions() -> None:
     from migrations_app.models import Region
 
     sandbox = require(find_layout())
@@ -30,7 +35,10 @@ def seed() -> None:
                 "cost_per_gb_month_usd": place.cost_per_gb_month_usd,
             },
         )
-    for login, password in sandbox.state.users.items():
+
+
+def seed_people() -> None:
+    for login, password in require(find_layout()).state.users.items():
         user, created = get_user_model().objects.get_or_create(
             username=login, defaults={"is_staff": True, "is_superuser": login == "admin"}
         )

@@ -124,7 +124,10 @@ def _edge(sandbox: Sandbox) -> Program:
     return Program(
         "edge",
         # --resume: a restarted edge keeps the routes that it was given through its admin API.
-        (str(binaries.caddy()), "run", "--config", "caddy.json", "--resume"),
+        (
+            *(sys.executable, str(Path(__file__).with_name("listen.py")), sandbox.address("edge")),
+            *(str(binaries.caddy()), "run", "--config", "caddy.json", "--resume"),
+        ),
         home,
         {"XDG_CONFIG_HOME": str(home / "config"), "XDG_DATA_HOME": str(home / "data")},
         ready=partial(readiness.http_answers, sandbox.address("edge-admin"), "/config/"),

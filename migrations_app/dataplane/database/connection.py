@@ -20,24 +20,42 @@ Query = str | sql.SQL | sql.Composed
 
 # Our own sessions are caught by the fence and by an app's own settings too, unless they say otherwise at start.
 # `replica` keeps an app's event triggers and ordinary triggers from firing on what we do.
-_SESSION = {
+_SAFE = {
+    "role": "none",
     "default_transaction_read_only": "off",
     "session_replication_role": "replica",
+    "standard_conforming_strings": "on",
     "statement_timeout": "0",
+    "idle_session_timeout": "0",
     "lock_timeout": "10s",
     "idle_in_transaction_session_timeout": "0",
     "log_statement": "none",
     "log_min_duration_statement": "-1",
     "log_min_error_statement": "panic",
+    "row_security": "off",
+}
+_SAFE_SINCE_17 = {"transaction_timeout": "0", "event_triggers": "off"}
+# How values are worded, the same on both sides. Not for what computes values: a materialised view's dates are those
+# of the database's own time zone.
+_WORDING = {
     "search_path": "pg_catalog",
     "datestyle": "ISO",
     "intervalstyle": "postgres",
     "timezone": "UTC",
     "bytea_output": "hex",
     "extra_float_digits": "1",
-    "row_security": "off",
 }
-SESSION_OPTIONS = " ".join(f"-c {name}={value}" for name, value in _SESSION.items())
+
+
+def session_options(*, wording: bool = True, server_version: int = 0) -> str:
+    """What a session says at its start, as PGOPTIONS takes it. `server_version` like 180006; 0 when not known yet."""
+    wanted = {
+        **_SAFE,
+        **(_SAFE_SINCE_17 if server_version >= 170000 else {}),
+        **(_WORDING if wording else {}),
+    }
+    return " ".join(f"-c {name}={value}" for name, value in wanted.items())
+
 
 # SQLSTATE classes and codes that pass by themselves: connection trouble, resources, shutdown, locks, cancelled.
 _TRANSIENT = ("08", "53", "57P", "40", "55P03", "55006", "57014")
@@ -61,9 +79,10 @@ class Cluster:
         return self.conninfo_for(self.dbname)
 
     @contextmanager
-    def connect(self, dbname: str | None = None) -> Iterator[psycopg.Connection[Any]]:
+    def connect(self, dbname: str | None = None, *, wording: bool = True) -> Iterator[psycopg.Connection[Any]]:
         """An autocommit session of the portal's role in the app's database, or in `dbname`.
 
+        It words values the same everywhere, or as the database's own settings say (`wording` off).
         Errors of the server come out as TransientError or PermanentError that name the region.
         """
         with explained(self.region):
@@ -71,10 +90,14 @@ class Cluster:
                 self.conninfo_for(dbname or self.dbname),
                 autocommit=True,
                 application_name=APPLICATION_NAME,
-                options=SESSION_OPTIONS,
+                options=session_options(wording=wording),
                 connect_timeout=10,
+                # Otherwise text comes as bytes from a database without an encoding (SQL_ASCII).
+                client_encoding="UTF8",
             )
             with connection:
+                if connection.info.server_version >= 170000:
+                    connection.execute("; ".join(f"SET {name} = {value}" for name, value in _SAFE_SINCE_17.items()))
                 yield connection
 
     @contextmanager

@@ -8,7 +8,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from migrations_app.dataplane.database import settings
+from migrations_app.dataplane.database import grants, settings
 from migrations_app.dataplane.database.connection import Cluster, rows, value
 
 
@@ -24,9 +24,9 @@ class Definition:
     locale: str | None
     icu_rules: str | None
     connection_limit: int
+    is_template: bool
     comment: str | None
-    grants: frozenset[tuple[str, str, bool]]
-    has_default_grants: bool
+    grants: frozenset[grants.Grant]
     settings: frozenset[tuple[str | None, str]]
     has_public_schema: bool
     has_plpgsql: bool
@@ -39,8 +39,8 @@ def read(cluster: Cluster) -> Definition:
         rules = "daticurules" if version >= 160000 else "NULL"
         provider = "datlocprovider" if version >= 150000 else "'c'"
         row = connection.execute(
-            f"""SELECT pg_get_userbyid(datdba), pg_encoding_to_char(encoding), {provider}, datcollate, datctype, {locale},
-                       {rules}, datconnlimit, shobj_description(oid, 'pg_database'), datacl IS NULL,
+            f"""SELECT pg_get_userbyid(datdba), pg_encoding_to_char(encoding), {provider}, datcollate, datctype,
+                       {locale}, {rules}, datconnlimit, datistemplate, shobj_description(oid, 'pg_database'),
                        (SELECT count(*) FROM pg_namespace WHERE nspname = 'public') > 0,
                        (SELECT count(*) FROM pg_extension WHERE extname = 'plpgsql') > 0
                   FROM pg_database WHERE datname = current_database()"""  # noqa: S608
@@ -55,26 +55,16 @@ def read(cluster: Cluster) -> Definition:
             locale=row[5],
             icu_rules=row[6],
             connection_limit=row[7],
-            comment=row[8],
-            grants=frozenset(_grants(connection, cluster.dbname)),
-            has_default_grants=row[9],
+            is_template=row[8],
+            comment=row[9],
+            grants=frozenset(grants.read(connection, _ACL, cluster.dbname)),
             settings=frozenset(settings.of_database(connection, cluster.dbname)),
             has_public_schema=row[10],
             has_plpgsql=row[11],
         )
 
 
-def _grants(connection: psycopg.Connection[Any], dbname: str) -> list[tuple[str, str, bool]]:
-    """`(grantee, privilege, with grant option)` on the database; the grantee PUBLIC is an empty string."""
-    return [
-        tuple(row)
-        for row in rows(
-            connection,
-            """SELECT CASE WHEN grantee = 0 THEN '' ELSE pg_get_userbyid(grantee) END, privilege_type, is_grantable
-                 FROM pg_database, aclexplode(coalesce(datacl, acldefault('d', datdba))) WHERE datname = %s""",
-            dbname,
-        )
-    ]
+_ACL = "SELECT coalesce(datacl, acldefault('d', datdba)) FROM pg_database WHERE datname = %s"
 
 
 def create(cluster: Cluster, definition: Definition) -> None:
@@ -96,12 +86,22 @@ def create(cluster: Cluster, definition: Definition) -> None:
             statement += sql.SQL(" ICU_RULES {}").format(sql.Literal(definition.icu_rules))
     elif definition.provider == "b":
         statement += sql.SQL(" LOCALE_PROVIDER builtin BUILTIN_LOCALE {}").format(sql.Literal(definition.locale))
+    if definition.is_template:
+        statement += sql.SQL(" IS_TEMPLATE true")
     with cluster.admin() as admin:
+        if definition.provider == "c" and admin.info.server_version >= 150000:
+            # Unsaid, it would be template0's.
+            statement += sql.SQL(" LOCALE_PROVIDER libc")
         admin.execute(statement)
         if definition.comment:
             admin.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(name, sql.Literal(definition.comment)))
-        if not definition.has_default_grants:
-            _apply_grants(admin, cluster.dbname, definition.grants)
+        grants.replace(
+            admin,
+            sql.SQL("DATABASE {}").format(name),
+            owner=definition.owner,
+            was=grants.read(admin, _ACL, cluster.dbname),
+            wanted=sorted(definition.grants),
+        )
         for role, setting in definition.settings:
             settings.apply(admin, setting, role=role, dbname=cluster.dbname)
     with cluster.connect() as connection:
@@ -111,26 +111,44 @@ def create(cluster: Cluster, definition: Definition) -> None:
             connection.execute("DROP EXTENSION IF EXISTS plpgsql")
 
 
-def _apply_grants(admin: psycopg.Connection[Any], dbname: str, grants: frozenset[tuple[str, str, bool]]) -> None:
-    name = sql.Identifier(dbname)
-    with admin.transaction():
-        for grantee, privilege, _ in _grants(admin, dbname):
-            admin.execute(sql.SQL("REVOKE {} ON DATABASE {} FROM {}").format(sql.SQL(privilege), name, role(grantee)))
-        for grantee, privilege, grantable in grants:
-            grant = sql.SQL("GRANT {} ON DATABASE {} TO {}").format(sql.SQL(privilege), name, role(grantee))
-            admin.execute(grant + sql.SQL(" WITH GRANT OPTION") if grantable else grant)
-
-
-def role(grantee: str) -> sql.Composable:
-    return sql.Identifier(grantee) if grantee else sql.SQL("PUBLIC")
-
-
 def drop(cluster: Cluster) -> bool:
-    """Drop the database with whoever is in it; False if it was not there. Its subscriptions have to be gone."""
+    """Drop the database with whoever is in it, and its subscriptions; False if it was not there.
+
+    A slot that one of the app's own subscriptions read is left alone: it belongs to its publisher.
+    """
+    name = sql.Identifier(cluster.dbname)
     with cluster.admin() as admin:
-        there = value(admin, "SELECT count(*) FROM pg_database WHERE datname = %s", cluster.dbname) == 1
-        admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(cluster.dbname)))
-    return there
+        found = rows(admin, "SELECT datistemplate, datallowconn FROM pg_database WHERE datname = %s", cluster.dbname)
+        if not found:
+            return False
+        is_template, takes_connections = found[0]
+        if takes_connections:
+            _drop_subscriptions(cluster)
+        if is_template:
+            admin.execute(sql.SQL("ALTER DATABASE {} IS_TEMPLATE false").format(name))
+        admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+    return True
+
+
+def _drop_subscriptions(cluster: Cluster) -> None:
+    """PostgreSQL refuses to drop a database that has any."""
+    with cluster.connect() as connection:
+        for (subscription,) in rows(
+            connection,
+            "SELECT subname FROM pg_subscription JOIN pg_database d ON d.oid = subdbid "
+            "WHERE d.datname = current_database()",
+        ):
+            drop_subscription(connection, subscription)
+
+
+def drop_subscription(connection: psycopg.Connection[Any], name: str) -> None:
+    """Drop the subscription and leave its slot alone."""
+    for statement in (
+        "ALTER SUBSCRIPTION {} DISABLE",
+        "ALTER SUBSCRIPTION {} SET (slot_name = NONE)",
+        "DROP SUBSCRIPTION {}",
+    ):
+        connection.execute(sql.SQL(statement).format(sql.Identifier(name)))
 
 
 def size_bytes(cluster: Cluster) -> int:

@@ -6,12 +6,17 @@ import hashlib
 import json
 import re
 import shutil
+import threading
 from collections.abc import Callable
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from pathlib import Path
+from typing import Any
 
+import psycopg
 from django.conf import settings
+from psycopg import sql
 
-from migrations_app.dataplane.database.connection import SESSION_OPTIONS, Cluster
+from migrations_app.dataplane.database.connection import Cluster, rows, session_options
 from migrations_app.dataplane.process import Check, Completed, run
 from migrations_app.errors import PermanentError
 
@@ -36,7 +41,17 @@ def client_version() -> int:
     return int(found[0])
 
 
-def _run(argv: list[str], *, check: Check, on_table: OnTable | None = None) -> Completed:
+# Words of pg_dump and pg_restore for an answer of the server that trying again would not change.
+_REFUSED = re.compile(r"error: (?:could not execute query|query failed|COPY failed for table .*): ERROR:")
+_PASSING = re.compile(
+    r"timeout|deadlock|terminat|No space left|out of memory|too many|cannot connect|could not connect"
+)
+
+
+def _run(
+    argv: list[str], *, check: Check, on_table: OnTable | None = None, options: str = "", code: str = "dump_failed"
+) -> Completed:
+    """Errors: PermanentError `code` when the server refuses a statement; TransientError for anything else."""
     begun = 0
 
     def count(line: str) -> None:
@@ -45,13 +60,21 @@ def _run(argv: list[str], *, check: Check, on_table: OnTable | None = None) -> C
             begun += 1
             on_table(begun)
 
-    return run(
+    done = run(
         argv,
         deadline_seconds=_DEADLINE_SECONDS,
-        env={"PGOPTIONS": SESSION_OPTIONS, "PGAPPNAME": "region-mover", "PGCONNECT_TIMEOUT": "10"},
+        env={
+            "PGOPTIONS": options or session_options(),
+            "PGAPPNAME": "region-mover",
+            "PGCONNECT_TIMEOUT": "10",
+        },
         check=check,
         on_stderr_line=count,
-    ).raise_for_status()
+    )
+    refused = [line for line in done.stderr_tail.splitlines() if _REFUSED.search(line)]
+    if done.returncode and refused and not _PASSING.search(refused[0]):
+        raise PermanentError(refused[0], hint="Correct it in the source's database, or at the destination.", code=code)
+    return done.raise_for_status()
 
 
 def dump(source: Cluster, folder: Path, *, jobs: int, check: Check, on_table: OnTable) -> int:
@@ -108,7 +131,13 @@ def _checksum(path: Path, check: Check) -> dict[str, str | int]:
 
 
 def restore(dest: Cluster, folder: Path, *, jobs: int, check: Check, on_table: OnTable) -> None:
-    """Restore the dump into the empty database."""
+    """Restore the dump into the empty database.
+
+    What is computed on the way (materialised views) is so under the database's own settings, and no event trigger fires.
+    Errors: PermanentError `restore_failed`, with what the server said.
+    """
+    with dest.admin() as admin:
+        options = session_options(wording=False, server_version=admin.info.server_version)
     _run(
         [
             client("pg_restore"),
@@ -124,22 +153,54 @@ def restore(dest: Cluster, folder: Path, *, jobs: int, check: Check, on_table: O
         ],
         check=check,
         on_table=on_table,
+        options=options,
+        code="restore_failed",
     )
 
 
-def analyze(dest: Cluster, *, jobs: int, check: Check) -> None:
-    """Statistics belong to the cluster: gather them, so that the first queries find good plans."""
-    _run(
-        [
-            client("vacuumdb"),
-            "--analyze-only",
-            f"--jobs={jobs}",
-            "--no-password",
-            f"--maintenance-db={dest.target}",
-            f"--dbname={dest.target}",
-        ],
-        check=check,
-    )
+def analyze(dest: Cluster, *, jobs: int, check: Check) -> list[str]:
+    """Statistics belong to the cluster: gather them, so that the first queries find good plans.
+
+    Returns the tables that could not be analysed (a foreign table below one cannot be reached from there, say): their
+    plans may be worse until autovacuum has seen them, which is no reason to stop a move.
+    """
+    with dest.connect() as connection:
+        # Autovacuum never analyses a partitioned table; from 18 on that does not mean its partitions once more.
+        kinds = ["r", "m", "p"] if connection.info.server_version >= 180000 else ["r", "m"]
+        tables = rows(
+            connection,
+            """SELECT n.nspname, c.relname, c.relkind FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                WHERE c.relkind = ANY(%s::"char"[]) AND c.relpersistence <> 't' AND c.oid >= 16384
+                ORDER BY c.relpages DESC, 1, 2""",
+            kinds,
+        )
+    failed: list[str] = []
+    stop = threading.Event()
+
+    def analyze_some(part: list[Any]) -> None:
+        with dest.connect(wording=False) as connection:
+            for schema, name, kind in part:
+                if stop.is_set():
+                    return
+                only = sql.SQL("ONLY " if kind in ("p", b"p") else "")
+                try:
+                    connection.execute(sql.SQL("ANALYZE {}{}").format(only, sql.Identifier(schema, name)))
+                except psycopg.Error:
+                    if connection.closed:
+                        raise
+                    failed.append(f"{schema}.{name}")
+
+    with ThreadPoolExecutor(jobs) as pool:
+        pending = {pool.submit(analyze_some, tables[n::jobs]) for n in range(jobs)}
+        try:
+            while pending:
+                finished, pending = wait(pending, timeout=0.1, return_when=FIRST_COMPLETED)
+                for future in finished:
+                    future.result()
+                check()
+        finally:
+            stop.set()
+    return sorted(failed)
 
 
 def schema(cluster: Cluster, *, check: Check, exclude_schema: str) -> str:
@@ -155,4 +216,5 @@ def schema(cluster: Cluster, *, check: Check, exclude_schema: str) -> str:
             f"--dbname={cluster.target}",
         ],
         check=check,
-    ).stdout.decode()
+        # In the database's own encoding; what is not UTF-8 there stays distinct, and can be shown.
+    ).stdout.decode(errors="backslashreplace")

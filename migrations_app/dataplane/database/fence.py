@@ -20,14 +20,17 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from migrations_app.dataplane.database import settings
+from migrations_app.dataplane.database import grants, settings
 from migrations_app.dataplane.database.connection import APPLICATION_NAME, Cluster, explained, rows, value
-from migrations_app.dataplane.database.creation import role as grantee_name
 from migrations_app.dataplane.database.roles import STREAM_ROLE, is_of_a_stream
 from migrations_app.dataplane.process import Check
 from migrations_app.errors import PermanentError, TransientError
 
 FLAG = "default_transaction_read_only"
+
+_TRUE = ("on", "true", "yes", "1", "t", "y")
+
+_QUIET_SECONDS = 0.1
 
 _SESSIONS = """
     FROM pg_stat_activity
@@ -72,7 +75,8 @@ def _roles_that_step_over(admin: psycopg.Connection[Any], dbname: str) -> list[s
     """Roles with a setting of their own, for all databases or for this one: theirs wins over the database's."""
     found = rows(
         admin,
-        """SELECT DISTINCT r.rolname FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole, unnest(s.setconfig) AS c
+        """SELECT DISTINCT r.rolname
+             FROM pg_db_role_setting s JOIN pg_roles r ON r.oid = s.setrole, unnest(s.setconfig) AS c
             WHERE (s.setdatabase = 0 OR s.setdatabase = (SELECT oid FROM pg_database WHERE datname = %s))
               AND starts_with(c, 'default_transaction_read_only=')""",
         dbname,
@@ -146,7 +150,7 @@ def _refuse_prepared(admin: psycopg.Connection[Any], dbname: str) -> None:
 
 
 def end_read_only_sessions(cluster: Cluster, *, grace_seconds: float, check: Check) -> int:
-    """After the flag is down: end the sessions that began under it, since they would stay read-only. Returns how many."""
+    """After the flag is down: end the sessions that began under it, for they would stay read-only. Returns how many."""
     with cluster.admin() as admin:
         now = value(admin, "SELECT clock_timestamp()")
     settled = settle(cluster, now, grace_seconds=grace_seconds, check=check)
@@ -157,16 +161,36 @@ def end_read_only_sessions(cluster: Cluster, *, grace_seconds: float, check: Che
 
 
 def read_connect_grants(cluster: Cluster) -> list[list[Any]]:
-    """Who may connect, as `[grantee ('' is PUBLIC), with grant option]`, without the roles of our own streams."""
+    """Who may connect, as `[grantee ('' is PUBLIC), with grant option, who granted it]`, without our streams' roles."""
     with cluster.admin() as admin:
-        found = rows(
+        found = grants.read(
             admin,
-            """SELECT CASE WHEN grantee = 0 THEN '' ELSE pg_get_userbyid(grantee) END, is_grantable
-                 FROM pg_database, aclexplode(coalesce(datacl, acldefault('d', datdba)))
-                WHERE datname = %s AND privilege_type = 'CONNECT' ORDER BY 1""",
+            "SELECT coalesce(datacl, acldefault('d', datdba)) FROM pg_database WHERE datname = %s",
             cluster.dbname,
         )
-    return [list(row) for row in found if not is_of_a_stream(row[0])]
+    return sorted(
+        [grant.grantee, grant.grantable, grant.grantor]
+        for grant in found
+        if grant.privilege == "CONNECT" and not is_of_a_stream(grant.grantee)
+    )
+
+
+def await_quiet(cluster: Cluster, *, grace_seconds: float, check: Check) -> bool:
+    """Wait until no session has done anything for a tenth of a second; False when that takes longer than the grace.
+
+    For requests that were let in before their traffic was moved away.
+    """
+    give_up_at = time.monotonic() + grace_seconds
+    quiet_since = time.monotonic()
+    with cluster.admin() as admin:
+        while time.monotonic() - quiet_since < _QUIET_SECONDS:
+            if value(admin, f"SELECT count(*) {_SESSIONS} AND state <> 'idle'", cluster.dbname, APPLICATION_NAME):
+                quiet_since = time.monotonic()
+            if time.monotonic() > give_up_at:
+                return False
+            check()
+            time.sleep(0.01)
+    return True
 
 
 def shut(cluster: Cluster, *, check: Check) -> int:
@@ -178,9 +202,9 @@ def shut(cluster: Cluster, *, check: Check) -> int:
     grantees = read_connect_grants(cluster)
     with cluster.admin() as admin:
         with admin.transaction():
-            for grantee, _ in grantees:
+            for grantee, *_ in grantees:
                 admin.execute(
-                    sql.SQL("REVOKE CONNECT ON DATABASE {} FROM {} CASCADE").format(name, grantee_name(grantee))
+                    sql.SQL("REVOKE CONNECT ON DATABASE {} FROM {} CASCADE").format(name, grants.role(grantee))
                 )
         still = rows(
             admin,
@@ -217,27 +241,39 @@ def end_every_session(cluster: Cluster, *, check: Check) -> int:
     return len(ended)
 
 
-def open_up(cluster: Cluster, grants: list[list[Any]]) -> None:
-    """Take the hard fence down: give CONNECT back to those who had it."""
-    name = sql.Identifier(cluster.dbname)
+def open_up(cluster: Cluster, connect: list[list[Any]]) -> None:
+    """Take the hard fence down: give CONNECT back to those who had it, as read_connect_grants() found them."""
     with cluster.admin() as admin:
-        if not value(admin, "SELECT count(*) FROM pg_database WHERE datname = %s", cluster.dbname):
+        owner = value(admin, "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s", cluster.dbname)
+        if owner is None:
             return
+        wanted = [grants.Grant(grantee, "CONNECT", grantable, grantor) for grantee, grantable, grantor in connect]
         with admin.transaction():
-            for grantee, grantable in grants:
-                grant = sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(name, grantee_name(grantee))
-                admin.execute(grant + sql.SQL(" WITH GRANT OPTION") if grantable else grant)
+            grants.give(
+                admin,
+                sql.SQL("DATABASE {}").format(sql.Identifier(cluster.dbname)),
+                owner=owner,
+                wanted=wanted,
+            )
 
 
-def prove_writable(cluster: Cluster) -> None:
+def prove_writable(cluster: Cluster, flag: list[list[str | None]] | None = None) -> None:
     """Open a session as an app would, and write: a temporary table as the database's owner, rolled back.
 
+    `flag` is what lower_flag() put back: a database that its own settings make read-only is written to all the same.
     Errors: PermanentError (`database_25006`) when the session is read-only.
     """
+    read_only_of_its_own = any(role is None and (text or "").lower() in _TRUE for role, text in flag or [])
     with explained(cluster.region), psycopg.connect(cluster.target, application_name=APPLICATION_NAME) as connection:
-        owner = value(connection, "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()")
+        connection.execute("SET LOCAL ROLE none")
         connection.execute("SET LOCAL session_replication_role = replica")
-        connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(owner)))
-        connection.execute("SELECT pg_current_xact_id()")
+        if connection.info.server_version >= 170000:
+            connection.execute("SET LOCAL event_triggers = off")
+        if read_only_of_its_own:
+            connection.execute("SET TRANSACTION READ WRITE")
+        owner = value(connection, "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()")
+        may = value(connection, "SELECT has_database_privilege(%s, current_database(), 'TEMPORARY')", owner)
+        if may:
+            connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(owner)))
         connection.execute("CREATE TEMPORARY TABLE portal_write_proof (n int)")
         connection.rollback()

@@ -19,6 +19,7 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from migrations_app.dataplane.database.connection import Cluster, rows, value
+from migrations_app.dataplane.database.creation import drop_subscription
 from migrations_app.dataplane.database.tripwire import drop_slot
 from migrations_app.dataplane.process import Check
 from migrations_app.errors import PermanentError, TransientError
@@ -37,34 +38,99 @@ SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.rel
 
 
 def tables(connection: psycopg.Connection[Any]) -> list[tuple[str, str]]:
-    """`(schema, table)` of every table a stream can carry: permanent, and not an extension's own."""
+    """`(schema, table)` of every permanent table that is not an extension's own."""
     return [tuple(row) for row in rows(connection, _TABLES)]
+
+
+def unstreamable(connection: psycopg.Connection[Any]) -> list[tuple[str, str]]:
+    """Those of tables() that no stream can carry; a reverse copies them while writes are blocked.
+
+    Published, they would be broken in production: from 18 on PostgreSQL refuses UPDATE and DELETE where the replica
+    identity has a generated column. And where rows can only be told apart as a whole, a subscriber stops at a column
+    whose type has no equality (json, point).
+    """
+    found = []
+    for schema, table, by_row, generated, identity_generated in rows(connection, _IDENTITIES):
+        if identity_generated or (by_row and (generated or not _has_equality(connection, schema, table))):
+            found.append((schema, table))
+    return found
+
+
+def _has_equality(connection: psycopg.Connection[Any], schema: str, table: str) -> bool:
+    """PostgreSQL can tell whether two whole rows are equal; asked of its planner, which knows all types."""
+    columns = rows(
+        connection,
+        """SELECT a.attname FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+             JOIN pg_namespace n ON n.oid = c.relnamespace
+            WHERE n.nspname = %s AND c.relname = %s AND a.attnum > 0 AND NOT a.attisdropped""",
+        schema,
+        table,
+    )
+    if not columns:
+        return True
+    listed = sql.SQL(", ").join(sql.Identifier(column) for (column,) in columns)
+    try:
+        connection.execute(
+            sql.SQL("EXPLAIN SELECT DISTINCT {} FROM ONLY {}").format(listed, sql.Identifier(schema, table))
+        )
+    except psycopg.errors.UndefinedFunction:
+        return False
+    return True
 
 
 # -- replica identity -----------------------------------------------------------------------------------------------
 
-_WITHOUT_IDENTITY = """
-SELECT n.nspname, c.relname, c.relreplident,
-       (SELECT i.relname FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid
-         WHERE x.indrelid = c.oid AND x.indisunique AND x.indisvalid AND x.indimmediate AND x.indpred IS NULL
-           AND x.indexprs IS NULL
-           AND NOT EXISTS (SELECT 1 FROM unnest(x.indkey::int2[]) WITH ORDINALITY k(attnum, n)
-                             JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum
-                            WHERE NOT a.attnotnull AND k.n <= x.indnkeyatts)
-         ORDER BY x.indexrelid LIMIT 1)
-  FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
- WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND c.oid >= 16384 AND n.nspname NOT LIKE 'pg\\_%'
-   AND n.nspname <> 'information_schema'
-   AND (c.relreplident = 'n' OR (c.relreplident = 'd' AND NOT EXISTS (
-         SELECT 1 FROM pg_index x WHERE x.indrelid = c.oid AND x.indisprimary)))
+# What tells a row of each table from the others: `key` is the index of its replica identity, else one that could be.
+_IDENTITIES = """
+WITH identities AS (
+    SELECT c.oid, n.nspname, c.relname, c.relreplident AS kind,
+           EXISTS (SELECT 1 FROM pg_attribute a
+                    WHERE a.attrelid = c.oid AND NOT a.attisdropped AND a.attgenerated <> '') AS generated,
+           (SELECT x.indexrelid FROM pg_index x
+             WHERE x.indrelid = c.oid AND x.indisvalid AND x.indimmediate
+               AND CASE c.relreplident WHEN 'd' THEN x.indisprimary WHEN 'i' THEN x.indisreplident ELSE false END
+           ) AS own_key,
+           (SELECT x.indexrelid FROM pg_index x
+             WHERE x.indrelid = c.oid AND x.indisunique AND x.indisvalid AND x.indimmediate AND x.indpred IS NULL
+               AND x.indexprs IS NULL
+               AND NOT EXISTS (SELECT 1 FROM unnest(x.indkey::int2[]) WITH ORDINALITY k(attnum, n)
+                                 JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = k.attnum
+                                WHERE k.n <= x.indnkeyatts AND (NOT a.attnotnull OR a.attgenerated <> ''))
+             ORDER BY x.indexrelid LIMIT 1) AS usable_key
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.relkind = 'r' AND c.relpersistence = 'p' AND c.oid >= 16384 AND n.nspname NOT LIKE 'pg\\_%'
+       AND n.nspname <> 'information_schema'
+       AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
+                        AND d.deptype = 'e')
+)
+SELECT nspname, relname, own_key IS NULL AND (kind = 'f' OR usable_key IS NULL), generated,
+       EXISTS (SELECT 1 FROM pg_index x
+                 JOIN unnest(x.indkey::int2[]) WITH ORDINALITY k(attnum, n) ON k.n <= x.indnkeyatts
+                 JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = k.attnum
+                WHERE x.indexrelid = own_key AND a.attgenerated <> '')
+  FROM identities
  ORDER BY 1, 2
 """
 
+_WITHOUT_IDENTITY = (
+    _IDENTITIES.partition("SELECT nspname")[0]
+    + """
+SELECT nspname, relname, kind, (SELECT relname FROM pg_class i WHERE i.oid = usable_key)
+  FROM identities WHERE own_key IS NULL AND kind <> 'f' ORDER BY 1, 2
+"""
+)
+
 
 def missing_identity(cluster: Cluster) -> list[list[str]]:
-    """Tables whose UPDATE and DELETE could not be published: `[schema, table, relreplident now, usable index or ""]`."""
+    """Tables whose UPDATE and DELETE could not be published, and will be: `[schema, table, relreplident, usable index
+    or ""]`."""
     with cluster.connect() as connection:
-        return [[schema, table, now, index or ""] for schema, table, now, index in rows(connection, _WITHOUT_IDENTITY)]
+        never = set(unstreamable(connection))
+        return [
+            [schema, table, now, index or ""]
+            for schema, table, now, index in rows(connection, _WITHOUT_IDENTITY)
+            if (schema, table) not in never
+        ]
 
 
 def give_identity(cluster: Cluster, missing: list[list[str]]) -> None:
@@ -95,7 +161,8 @@ def publish(primary: Cluster, name: str) -> None:
     """At the primary: a publication of every table (listed, so that drift shows), the slot, and the stream's role."""
     with primary.connect() as connection:
         if not value(connection, "SELECT count(*) FROM pg_publication WHERE pubname = %s", name):
-            listed = [sql.Identifier(*table) for table in tables(connection)]
+            never = set(unstreamable(connection))
+            listed = [sql.Identifier(*table) for table in tables(connection) if table not in never]
             statement = sql.SQL("CREATE PUBLICATION {}").format(sql.Identifier(name))
             if listed:
                 statement += sql.SQL(" FOR TABLE ONLY ") + sql.SQL(", ONLY ").join(listed)
@@ -138,16 +205,10 @@ def subscribe(primary: Cluster, replica: Cluster, name: str) -> None:
 
 def unsubscribe(replica: Cluster, name: str) -> bool:
     """Drop the subscription and leave its slot alone; False if there is none."""
-    subscription = sql.Identifier(name)
     with replica.connect() as connection:
         if not value(connection, "SELECT count(*) FROM pg_subscription WHERE subname = %s", name):
             return False
-        for statement in (
-            "ALTER SUBSCRIPTION {} DISABLE",
-            "ALTER SUBSCRIPTION {} SET (slot_name = NONE)",
-            "DROP SUBSCRIPTION {}",
-        ):
-            connection.execute(sql.SQL(statement).format(subscription))
+        drop_subscription(connection, name)
     return True
 
 
@@ -205,7 +266,8 @@ def prove_stream(primary: Cluster, replica: Cluster, *, deadline_seconds: float,
         while not rows(connection, sql.SQL("SELECT 1 FROM {} WHERE id = {}").format(_SENTINEL, sql.Literal(sent))):
             if time.monotonic() - began > deadline_seconds:
                 raise TransientError(
-                    f"A row written in {primary.region} did not reach {replica.region} within {deadline_seconds:.0f} s.",
+                    f"A row written in {primary.region} did not reach {replica.region} within "
+                    f"{deadline_seconds:.0f} s.",
                     hint=f"The PostgreSQL log in {replica.region} says what stops the subscription.",
                     code="stream_stuck",
                 )

@@ -38,14 +38,17 @@ WITH RECURSIVE named AS (
 ), needed AS (
     SELECT roleid FROM with_members
     UNION
-    SELECT m.roleid FROM pg_auth_members m JOIN needed n ON n.roleid = m.member
+    SELECT unnest(ARRAY[m.roleid, m.grantor]) FROM pg_auth_members m JOIN needed n ON n.roleid = m.member
 )
-SELECT r.oid, r.rolname, r.rolsuper, r.rolinherit, r.rolcreaterole, r.rolcreatedb, r.rolcanlogin, r.rolreplication,
-       r.rolbypassrls, r.rolconnlimit, r.rolvaliduntil::text, a.rolpassword
+SELECT {columns}
   FROM needed n JOIN pg_roles r ON r.oid = n.roleid JOIN pg_authid a ON a.oid = r.oid
  WHERE r.oid >= 16384 AND r.rolname <> current_user AND r.rolname !~ %s
  ORDER BY r.rolname
 """
+
+_COLUMNS = """r.oid, r.rolname, r.rolsuper, r.rolinherit, r.rolcreaterole, r.rolcreatedb, r.rolcanlogin,
+       r.rolreplication, r.rolbypassrls, r.rolconnlimit, r.rolvaliduntil::text, a.rolpassword,
+       shobj_description(r.oid, 'pg_authid') AS comment"""
 
 _ATTRIBUTES = {
     "rolinherit": "INHERIT",
@@ -63,6 +66,13 @@ class Membership:
     admin: bool
     inherit: bool
     set: bool
+    grantor: str
+    """Empty for a superuser: those are the cluster's own."""
+
+    @property
+    def effect(self) -> tuple[str, bool, bool, bool]:
+        """What it means for the member, whoever granted it."""
+        return self.group, self.admin, self.inherit, self.set
 
 
 @dataclass(frozen=True)
@@ -75,8 +85,11 @@ class Role:
     connection_limit: int
     valid_until: str | None
     verifier: str | None = field(repr=False)
+    comment: str | None
     settings: frozenset[str]
     memberships: frozenset[Membership]
+    parameters: frozenset[tuple[str, str, bool]]
+    """`(parameter, SET or ALTER SYSTEM, with grant option)` it was granted."""
 
     def differences(self, other: Role) -> list[str]:
         """Which parts differ, by name. A superuser belongs to its cluster: it only has to be there."""
@@ -89,20 +102,37 @@ class Role:
             "expiry": self.valid_until != other.valid_until,
             "password": self.verifier != other.verifier,
             "settings": self.settings != other.settings,
-            "memberships": bool(self.memberships - other.memberships),
+            "memberships": bool(self._effects - other._effects),
+            "rights on parameters": bool(self.parameters - other.parameters),
         }
         return [part for part, differs in parts.items() if differs]
 
+    @property
+    def _effects(self) -> set[tuple[str, bool, bool, bool]]:
+        return {membership.effect for membership in self.memberships}
+
 
 def needed_by_database(connection: psycopg.Connection[Any]) -> list[Role]:
-    """The roles that the connected database needs, without the portal's own and PostgreSQL's built-in ones."""
-    return _read(connection, _NEEDED, STREAM_ROLE)
+    """The roles that the connected database needs, without the portal's own and PostgreSQL's built-in ones.
+
+    Who granted memberships to others comes before those.
+    """
+    roles = {role.name: role for role in _read(connection, _NEEDED.format(columns=_COLUMNS), STREAM_ROLE)}
+    ordered: dict[str, Role] = {}
+
+    def put(role: Role, above: frozenset[str]) -> None:
+        for grantor in sorted({membership.grantor for membership in role.memberships}):
+            if grantor in roles and grantor not in above:
+                put(roles[grantor], above | {role.name})
+        ordered.setdefault(role.name, role)
+
+    for role in roles.values():
+        put(role, frozenset({role.name}))
+    return list(ordered.values())
 
 
 def existing(connection: psycopg.Connection[Any], names: list[str]) -> dict[str, Role]:
-    query = """SELECT r.oid, r.rolname, r.rolsuper, r.rolinherit, r.rolcreaterole, r.rolcreatedb, r.rolcanlogin,
-                      r.rolreplication, r.rolbypassrls, r.rolconnlimit, r.rolvaliduntil::text, a.rolpassword
-                 FROM pg_roles r JOIN pg_authid a ON a.oid = r.oid WHERE r.rolname = ANY(%s)"""
+    query = f"SELECT {_COLUMNS} FROM pg_roles r JOIN pg_authid a ON a.oid = r.oid WHERE r.rolname = ANY(%s)"
     return {role.name: role for role in _read(connection, query, names)}
 
 
@@ -114,14 +144,15 @@ def _read(connection: psycopg.Connection[Any], query: Any, *params: Any) -> list
 
 def _role(connection: psycopg.Connection[Any], row: dict[str, Any]) -> Role:
     # Options of a membership came with 16; before, a member inherits as its role says and may always SET ROLE.
+    # Nor did earlier versions keep a grantor that counts.
     options = (
-        "m.inherit_option, m.set_option"
+        "m.inherit_option, m.set_option, CASE WHEN b.rolsuper THEN '' ELSE b.rolname END"
         if connection.info.server_version >= 160000
-        else "(SELECT rolinherit FROM pg_roles WHERE oid = m.member), true"
+        else "(SELECT rolinherit FROM pg_roles WHERE oid = m.member), true, ''"
     )
     memberships = connection.execute(
         f"SELECT g.rolname, m.admin_option, {options} FROM pg_auth_members m "  # noqa: S608
-        "JOIN pg_roles g ON g.oid = m.roleid WHERE m.member = %s",
+        "JOIN pg_roles g ON g.oid = m.roleid LEFT JOIN pg_roles b ON b.oid = m.grantor WHERE m.member = %s",
         [row["oid"]],
     ).fetchall()
     return Role(
@@ -131,9 +162,19 @@ def _role(connection: psycopg.Connection[Any], row: dict[str, Any]) -> Role:
         connection_limit=row["rolconnlimit"],
         valid_until=row["rolvaliduntil"],
         verifier=row["rolpassword"],
+        comment=row["comment"],
         settings=frozenset(settings.of_role(connection, row["rolname"])),
         memberships=frozenset(Membership(*membership) for membership in memberships),
+        parameters=frozenset(_parameters(connection, row["oid"])),
     )
+
+
+def _parameters(connection: psycopg.Connection[Any], oid: int) -> list[tuple[str, str, bool]]:
+    if connection.info.server_version < 150000:
+        return []
+    query = """SELECT parname, privilege_type, is_grantable FROM pg_parameter_acl, aclexplode(paracl)
+                WHERE grantee = %s"""
+    return [tuple(row) for row in rows(connection, query, oid)]
 
 
 def is_of_a_stream(name: str) -> bool:
@@ -168,12 +209,21 @@ def create(connection: psycopg.Connection[Any], role: Role) -> None:
         statement += sql.SQL(" PASSWORD {}").format(sql.Literal(role.verifier))
     with connection.transaction():
         connection.execute(statement)
+        if role.comment is not None:
+            comment = sql.SQL("COMMENT ON ROLE {} IS {}")
+            connection.execute(comment.format(sql.Identifier(role.name), sql.Literal(role.comment)))
         for setting in role.settings:
             settings.apply(connection, setting, role=role.name)
+        for name, privilege, grantable in role.parameters:
+            grant = sql.SQL("GRANT {} ON PARAMETER {} TO {}").format(
+                sql.SQL(privilege), settings.parameter(name), sql.Identifier(role.name)
+            )
+            connection.execute(grant + sql.SQL(" WITH GRANT OPTION") if grantable else grant)
 
 
 def grant_memberships(connection: psycopg.Connection[Any], role: Role) -> None:
-    for membership in role.memberships:
+    """Of the roles that needed_by_database() lists, in its order."""
+    for membership in sorted(role.memberships, key=lambda membership: (membership.grantor != "", membership.group)):
         statement = sql.SQL("GRANT {} TO {}").format(sql.Identifier(membership.group), sql.Identifier(role.name))
         if connection.info.server_version >= 160000:
             statement += sql.SQL(" WITH ADMIN {}, INHERIT {}, SET {}").format(
@@ -181,22 +231,67 @@ def grant_memberships(connection: psycopg.Connection[Any], role: Role) -> None:
             )
         elif membership.admin:
             statement += sql.SQL(" WITH ADMIN OPTION")
+        if membership.grantor and _may_grant(connection, membership):
+            statement += sql.SQL(" GRANTED BY {}").format(sql.Identifier(membership.grantor))
         connection.execute(statement)
 
 
-def drop(connection: psycopg.Connection[Any], name: str) -> bool:
-    """Drop the role if nothing in the cluster needs it; False if something does."""
+def _may_grant(connection: psycopg.Connection[Any], membership: Membership) -> bool:
+    """Two roles that granted to each other: one of the grants is the portal's then."""
+    return bool(
+        value(
+            connection,
+            "SELECT count(*) FROM pg_roles r WHERE r.rolname = %s "
+            "AND pg_has_role(r.oid, (SELECT g.oid FROM pg_roles g WHERE g.rolname = %s), 'USAGE WITH ADMIN OPTION')",
+            membership.grantor,
+            membership.group,
+        )
+    )
+
+
+# Itself, its members and theirs, and the groups of all these: whoever needs one of them may need the role.
+_NEEDED_BY_SOMETHING = """
+WITH RECURSIVE members AS (
+    SELECT oid AS roleid FROM pg_roles WHERE rolname = %s
+    UNION
+    SELECT m.member FROM pg_auth_members m JOIN members r ON r.roleid = m.roleid
+), related AS (
+    SELECT roleid FROM members
+    UNION
+    SELECT m.roleid FROM pg_auth_members m JOIN related r ON r.roleid = m.member WHERE m.roleid >= 16384 AND %s
+)
+SELECT EXISTS (SELECT 1 FROM pg_shdepend d JOIN related r ON r.roleid = d.refobjid
+                WHERE d.refclassid = 'pg_authid'::regclass
+                  AND d.classid::regclass::text NOT IN ('pg_auth_members', 'pg_parameter_acl'))
+    OR EXISTS (SELECT 1 FROM pg_db_role_setting s JOIN related r ON r.roleid = s.setrole WHERE s.setdatabase <> 0)
+"""
+
+
+def drop(connection: psycopg.Connection[Any], name: str, *, made_just_now: bool = False) -> bool:
+    """Drop the role if nothing in the cluster needs it; False if something does.
+
+    A login may own nothing and have no grant of its own, and yet be what an app logs in as: it is needed as long as
+    something needs a group it is in. Not so when it was `made_just_now`: nobody has come to rely on it yet.
+    """
     if not value(connection, "SELECT count(*) FROM pg_roles WHERE rolname = %s", name):
         return True
-    needed = rows(
-        connection,
-        "SELECT 1 FROM pg_shdepend WHERE refclassid = 'pg_authid'::regclass AND refobjid = "
-        "(SELECT oid FROM pg_roles WHERE rolname = %s) AND classid <> 'pg_auth_members'::regclass LIMIT 1",
-        name,
-    )
-    if needed:
+    if value(connection, _NEEDED_BY_SOMETHING, name, not made_just_now):
         return False
-    connection.execute(sql.SQL("DROP ROLE {}").format(sql.Identifier(name)))
+    role = sql.Identifier(name)
+    with connection.transaction():
+        for parameter, _, _ in existing(connection, [name])[name].parameters:
+            revoke = sql.SQL("REVOKE ALL ON PARAMETER {} FROM {} CASCADE")
+            connection.execute(revoke.format(settings.parameter(parameter), role))
+        if connection.info.server_version >= 160000:
+            for group, member in rows(
+                connection,
+                "SELECT roleid::regrole::text, member::regrole::text FROM pg_auth_members m "
+                "JOIN pg_roles b ON b.oid = m.grantor WHERE b.rolname = %s",
+                name,
+            ):
+                revoke = sql.SQL("REVOKE {} FROM {} GRANTED BY {} CASCADE")
+                connection.execute(revoke.format(sql.SQL(group), sql.SQL(member), role))
+        connection.execute(sql.SQL("DROP ROLE {}").format(role))
     return True
 
 

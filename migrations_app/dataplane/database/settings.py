@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from migrations_app.dataplane.database.connection import rows
+from migrations_app.dataplane.database.connection import rows, value
 
 # Parameters that hold a list of quoted names; as one string literal they would be quoted once more.
 _LISTS = frozenset({"search_path", "temp_tablespaces", "session_preload_libraries", "local_preload_libraries"})
@@ -45,20 +45,31 @@ def apply(
 ) -> None:
     """Apply one "name=value" to the role, the database, or the role in the database."""
     name, _, text = setting.partition("=")
-    if name in _LISTS:
-        values = sql.SQL(", ").join(sql.Literal(part) for part in _split_names(text)) if text else sql.Literal("")
-    else:
-        values = sql.Literal(text)
-    connection.execute(sql.SQL("{} SET {} = {}").format(_target(role, dbname), _parameter(name), values))
+    target = _target(role, dbname)
+    names = _split_names(text)
+    if name in _LISTS and not _is_as_postgresql_words_it(connection, names, text):
+        # It came from SET … FROM CURRENT, which keeps the words of whoever set it.
+        with connection.transaction():
+            value(connection, "SELECT set_config(%s, %s, true)", name, text)
+            connection.execute(sql.SQL("{} SET {} FROM CURRENT").format(target, parameter(name)))
+        return
+    values = sql.SQL(", ").join(map(sql.Literal, names)) if name in _LISTS else sql.Literal(text)
+    connection.execute(sql.SQL("{} SET {} = {}").format(target, parameter(name), values))
+
+
+def _is_as_postgresql_words_it(connection: psycopg.Connection[Any], names: list[str], text: str) -> bool:
+    query = "SELECT string_agg(quote_ident(n), ', ' ORDER BY i) FROM unnest(%s::text[]) WITH ORDINALITY AS u(n, i)"
+    return value(connection, query, names) == text
 
 
 def reset(
     connection: psycopg.Connection[Any], name: str, *, role: str | None = None, dbname: str | None = None
 ) -> None:
-    connection.execute(sql.SQL("{} RESET {}").format(_target(role, dbname), _parameter(name)))
+    connection.execute(sql.SQL("{} RESET {}").format(_target(role, dbname), parameter(name)))
 
 
-def _parameter(name: str) -> sql.Identifier:
+def parameter(name: str) -> sql.Identifier:
+    """The parameter as SQL names it; those of extensions and apps have a dot."""
     return sql.Identifier(*name.split("."))
 
 

@@ -5,6 +5,7 @@ Decoded with test_decoding, which needs no publication and so touches nothing of
 
 from __future__ import annotations
 
+import re
 import time
 
 import psycopg
@@ -12,6 +13,8 @@ import psycopg
 from migrations_app.dataplane.database.connection import Cluster, rows, value
 from migrations_app.dataplane.process import Check
 from migrations_app.errors import TransientError
+
+_CHANGE = re.compile(r"(table .+?: (?:INSERT|UPDATE|DELETE|TRUNCATE)):", re.DOTALL)
 
 
 def create(cluster: Cluster, name: str) -> None:
@@ -30,10 +33,11 @@ def changes(cluster: Cluster, name: str) -> list[str]:
     with cluster.connect() as connection:
         found = rows(
             connection,
-            "SELECT data FROM pg_logical_slot_peek_changes(%s, NULL, 1000, 'skip-empty-xacts', '1', 'include-xids', '0')",
+            "SELECT data FROM pg_logical_slot_peek_changes("
+            "%s, NULL, 1000, 'skip-empty-xacts', '1', 'include-xids', '0')",
             name,
         )
-    return [" ".join(row[0].split(":")[:2]) for row in found if row[0].startswith("table ")][:5]
+    return [change[1] for row in found if (change := _CHANGE.match(row[0]))][:5]
 
 
 def drop_slot(cluster: Cluster, name: str, *, check: Check) -> None:

@@ -1,0 +1,150 @@
+"""Real regions, and small apps in them, for the tests of moves."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from migrations_app import actions
+from migrations_app.dataplane.database.connection import Cluster
+from migrations_app.engine.executor import run_move
+from migrations_app.engine.teardown import run_teardown
+from migrations_app.models import App, AppMigration, Region, SourceReplica
+from migrations_app.move import cluster
+
+SCHEMA = """
+CREATE TABLE item (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL);
+CREATE TABLE event (at timestamptz NOT NULL DEFAULT now(), what text);
+CREATE SEQUENCE ticket;
+CREATE UNLOGGED TABLE scratch (n int);
+CREATE MATERIALIZED VIEW item_count AS SELECT count(*) AS n FROM item;
+INSERT INTO item (name) SELECT 'item ' || n FROM generate_series(1, 500) n;
+INSERT INTO event (what) VALUES ('began');
+INSERT INTO scratch VALUES (1);
+SELECT nextval('ticket');
+SELECT lo_from_bytea(0, 'a large object');
+"""
+
+
+@pytest.fixture
+def regions(transactional_db: None) -> dict[str, Region]:
+    """The sandbox's three regions, on the books."""
+    from portal.sandbox.provision import seed_regions
+
+    seed_regions()
+    return {region.slug: region for region in Region.objects.all()}
+
+
+@dataclass
+class Shop:
+    """An app that is only a database, owned by a login role of the same name."""
+
+    app: App
+    password: str
+
+    def cluster(self, region: Region) -> Cluster:
+        return cluster(region, self.app.database)
+
+    def sql(self, region: Region, statement: str, *params: Any) -> list[Any]:
+        """Run a statement as the portal's role, whatever fence is up."""
+        with self.cluster(region).connect() as connection:
+            connection.execute("SET search_path = public; SET session_replication_role = origin")
+            cursor = connection.execute(statement, params or None)
+            return cursor.fetchall() if cursor.description else []
+
+    def connect(self, region: Region) -> psycopg.Connection[Any]:
+        """A session of the app itself."""
+        return psycopg.connect(
+            self.cluster(region).target, user=self.app.database, password=self.password, autocommit=True
+        )
+
+
+@pytest.fixture
+def make_shop(regions: dict[str, Region]) -> Iterator[Callable[..., Shop]]:
+    made: list[str] = []
+
+    def make(region: str = "us-east-1", schema: str = SCHEMA) -> Shop:
+        name, password = f"shop_{uuid.uuid4().hex[:8]}", uuid.uuid4().hex
+        made.append(name)
+        at = cluster(regions[region], name)
+        with at.admin() as admin:
+            owner = sql.Identifier(name)
+            admin.execute(sql.SQL("CREATE ROLE {} LOGIN PASSWORD {}").format(owner, sql.Literal(password)))
+            admin.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(owner, owner))
+        app = App.objects.create(slug=name.replace("_", "-"), region=regions[region], database=name)
+        shop = Shop(app=app, password=password)
+        with shop.connect(regions[region]) as connection:
+            connection.execute(schema)
+        return shop
+
+    yield make
+    for region in regions.values():
+        for name in made:
+            wipe(cluster(region, name))
+
+
+@pytest.fixture
+def shop(make_shop: Callable[..., Shop]) -> Shop:
+    """One in us-east-1."""
+    return make_shop()
+
+
+def wipe(at: Cluster) -> None:
+    """Remove a database, its owner, and every slot, subscription and stream role that a move left there."""
+    name = sql.Identifier(at.dbname)
+    if at.exists():
+        with at.connect() as connection:
+            for (subscription,) in connection.execute(
+                "SELECT subname FROM pg_subscription JOIN pg_database d ON d.oid = subdbid "
+                "WHERE datname = current_database()"
+            ).fetchall():
+                for statement in ("ALTER {} DISABLE", "ALTER {} SET (slot_name = NONE)", "DROP {}"):
+                    what = sql.SQL("SUBSCRIPTION {}").format(sql.Identifier(subscription))
+                    connection.execute(sql.SQL(statement).format(what))
+    with at.admin() as admin:
+        admin.execute(
+            "SELECT pg_terminate_backend(active_pid, 5000) FROM pg_replication_slots "
+            "WHERE database = %s AND active_pid IS NOT NULL",
+            [at.dbname],
+        )
+        admin.execute(
+            "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = %s", [at.dbname]
+        )
+        streams = admin.execute(
+            "SELECT rolname FROM pg_roles WHERE rolname ~ '^portal_[0-9a-f]{16}$' "
+            "AND has_database_privilege(rolname, %s, 'CONNECT')",
+            [at.dbname] if at.exists() else ["postgres"],
+        ).fetchall()
+        admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+        for role in [*(row[0] for row in streams), at.dbname]:
+            admin.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
+
+
+def carry(move: AppMigration) -> AppMigration:
+    """Work on the move in this process, as a worker would, until it ends, waits or is held."""
+    run_move(move.pk)
+    return AppMigration.objects.select_related("app__region", "source_region", "dest_region").get(pk=move.pk)
+
+
+def moved(app: App, dest: str) -> AppMigration:
+    """A move of the app, carried to its end."""
+    return carry(actions.request_move(app_slug=app.slug, dest_slug=dest, acting_user=None))
+
+
+def reversed_(move: AppMigration) -> AppMigration:
+    """The reverse of a move, carried to its end."""
+    return carry(actions.reverse(move_id=move.pk, acting_user=None))
+
+
+def torn_down(move: AppMigration) -> SourceReplica:
+    """The replica of a move, torn down."""
+    replica = actions.teardown(move_id=move.pk, acting_user=None, confirm=move.app.slug)
+    run_teardown(replica.pk)
+    replica.refresh_from_db()
+    return replica

@@ -1,0 +1,265 @@
+"""Leases, fencing tokens, dead runners and deadlines, without a region: steps are stand-ins that say what they did."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+
+import pytest
+from django.conf import LazySettings
+from django.db.models.functions import Now
+
+from migrations_app import actions, queries
+from migrations_app.engine import executor
+from migrations_app.engine.executor import run_move
+from migrations_app.engine.journal import Journal
+from migrations_app.engine.lease import claim
+from migrations_app.engine.plan import PIVOT, SNAPSHOT
+from migrations_app.errors import LeaseLost, PermanentError, TransientError
+from migrations_app.models import App, AppMigration, AuditEvent, Region, SourceReplica
+from migrations_app.move import Move
+from migrations_app.states import WORKED, Direction, RunStatus, Status, Step
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Act = Callable[[Move], None]
+
+
+class StandIn:
+    """A step that notes what it was told to do; `on_do` and `on_undo` may be replaced."""
+
+    def __init__(self, step: Step, done: list[str]) -> None:
+        self.step, self.done = step, done
+        self.on_do: Act = lambda move: move.pass_pivot() if step == PIVOT else None
+        self.on_undo: Act = lambda move: None
+
+    def skip(self, move: Move) -> str:
+        return ""
+
+    def do(self, move: Move) -> None:
+        self.done.append(f"do {self.step}")
+        self.on_do(move)
+
+    def undo(self, move: Move) -> None:
+        self.done.append(f"undo {self.step}")
+        self.on_undo(move)
+
+
+@pytest.fixture
+def done() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def steps(done: list[str], monkeypatch: pytest.MonkeyPatch, settings: LazySettings) -> dict[Step, StandIn]:
+    steps = {step: StandIn(step, done) for step in Step}
+    monkeypatch.setattr(executor, "STEPS", steps)
+    settings.MOVES_BACKOFF_MAX_SECONDS = 0.01
+    return steps
+
+
+@pytest.fixture
+def move(steps: dict[Step, StandIn]) -> AppMigration:
+    us = Region.objects.create(slug="us", database="host=us")
+    Region.objects.create(slug="eu", database="host=eu")
+    App.objects.create(slug="shop", database="shop", region=us)
+    return actions.request_move(app_slug="shop", dest_slug="eu", acting_user=None)
+
+
+def fail(error: Exception, times: int = 10**6) -> Act:
+    left: Iterator[int] = iter(range(times))
+
+    def act(move: Move) -> None:
+        if next(left, None) is not None:
+            raise error
+
+    return act
+
+
+def run(move: AppMigration) -> AppMigration:
+    run_move(move.pk)
+    return queries.move(move.pk)
+
+
+def expire(move: AppMigration) -> None:
+    AppMigration.objects.filter(pk=move.pk).update(lease_expires_at=Now() - timedelta(seconds=1))
+
+
+def test_the_steps_are_walked_in_the_order_of_the_plan(move: AppMigration, done: list[str]) -> None:
+    after = run(move)
+    assert done == [f"do {step}" for step in SNAPSHOT]
+    assert (after.status, after.app.region.slug, after.lease_owner) == (Status.COMPLETED, "eu", "")
+    assert [event.verb for event in AuditEvent.objects.order_by("id")] == ["request", "start", "pass_pivot", "complete"]
+    assert SourceReplica.objects.get().region.slug == "us"
+
+
+def test_a_second_runner_changes_nothing(move: AppMigration, done: list[str]) -> None:
+    assert claim(AppMigration.objects.filter(status__in=WORKED), move.pk)
+    assert "another runner has it" in run_move(move.pk)
+    assert done == []
+
+
+def test_a_job_for_a_move_that_is_over_or_unknown_does_nothing(move: AppMigration, done: list[str]) -> None:
+    actions.abort(move_id=move.pk, acting_user=None)
+    run_move(move.pk)
+    run_move("00000000-0000-0000-0000-000000000000")
+    assert done == []
+
+
+def test_a_move_that_is_not_due_waits(steps: dict[Step, StandIn], move: AppMigration, done: list[str]) -> None:
+    AppMigration.objects.filter(pk=move.pk).update(due_at=Now() + timedelta(hours=1))
+    run_move(move.pk)
+    assert done == []
+
+
+def test_every_write_of_a_runner_that_lost_its_lease_fails(move: AppMigration) -> None:
+    lease = claim(AppMigration.objects.filter(status__in=WORKED), move.pk)
+    assert lease
+    late = Journal(lease)
+    late.change_status(Status.RUNNING, verb="start")
+    late.begin(Step.REQUESTED, Direction.DO)
+    expire(move)
+    successor = claim(AppMigration.objects.filter(status__in=WORKED), move.pk)
+    assert successor
+    assert successor.token > lease.token
+    before = AppMigration.objects.values().get(pk=move.pk), list(move.step_runs.values())
+    writes: list[Callable[[], object]] = [
+        lambda: late.act("late"),
+        lambda: late.remember(late=True),
+        lambda: late.progress(1, 1, "tables"),
+        lambda: late.stamp("writes_blocked_at"),
+        lambda: late.keep_report({}),
+        lambda: late.pass_pivot(),
+        lambda: late.begin(Step.RESERVING_DEST, Direction.DO),
+        lambda: late.end(RunStatus.DONE),
+        lambda: late.note_error("late", "late"),
+        lambda: late.change_status(Status.HELD, verb="hold"),
+    ]
+    for write in writes:
+        with pytest.raises(LeaseLost):
+            write()
+    lease.release()
+    assert (AppMigration.objects.values().get(pk=move.pk), list(move.step_runs.values())) == before
+
+
+def test_a_runner_that_died_is_followed_by_another_that_goes_on_where_it_was(
+    steps: dict[Step, StandIn], move: AppMigration, done: list[str]
+) -> None:
+    steps[Step.DUMPING_DATA].on_do = fail(RuntimeError("the worker is gone"), times=1)
+    with pytest.raises(RuntimeError):
+        run_move(move.pk)
+    done.clear()
+    assert "another runner has it" in run_move(move.pk)  # its lease still holds
+    expire(move)
+    after = run(move)
+    assert after.status == Status.COMPLETED
+    assert done == [f"do {step}" for step in SNAPSHOT[SNAPSHOT.index(Step.DUMPING_DATA) :]]
+    runs = after.step_runs.filter(step=Step.DUMPING_DATA)
+    assert [run.status for run in runs] == [RunStatus.INTERRUPTED, RunStatus.DONE]
+
+
+def test_three_deaths_on_one_step_hold_the_move(steps: dict[Step, StandIn], move: AppMigration) -> None:
+    steps[Step.DUMPING_DATA].on_do = fail(RuntimeError("the worker is gone"))
+    for _ in range(3):
+        with pytest.raises(RuntimeError):
+            run_move(move.pk)
+        expire(move)
+    after = run(move)
+    assert (after.status, after.worker_deaths) == (Status.HELD, 3)
+
+
+def test_a_passing_failure_is_tried_five_times_then_undone(
+    steps: dict[Step, StandIn], move: AppMigration, done: list[str]
+) -> None:
+    steps[Step.DUMPING_DATA].on_do = fail(TransientError("the disk is slow"))
+    after = run(move)
+    assert done.count(f"do {Step.DUMPING_DATA}") == 5
+    assert (after.status, after.last_error, after.retry_count) == (Status.FAILED, "the disk is slow", 0)
+    assert done[-4:] == ["undo blocking_writes", "undo dumping_data", "undo reserving_dest", "undo requested"]
+
+
+def test_a_lasting_failure_is_not_tried_again(steps: dict[Step, StandIn], move: AppMigration, done: list[str]) -> None:
+    steps[Step.RESERVING_DEST].on_do = fail(PermanentError("the name is taken"))
+    assert run(move).status == Status.FAILED
+    assert done == ["do requested", "do reserving_dest", "undo reserving_dest", "undo requested"]
+
+
+def test_an_undo_that_fails_is_held_and_retried_as_an_undo(
+    steps: dict[Step, StandIn], move: AppMigration, done: list[str]
+) -> None:
+    steps[Step.DUMPING_DATA].on_do = fail(PermanentError("no"))
+    steps[Step.DUMPING_DATA].on_undo = fail(TransientError("not now"), times=5)
+    held = run(move)
+    assert (held.status, held.last_error) == (Status.HELD, "not now")
+    done.clear()
+    actions.retry(move_id=move.pk, acting_user=None)
+    assert run(move).status == Status.FAILED
+    assert done == ["undo dumping_data", "undo reserving_dest", "undo requested"]
+
+
+def test_past_the_pivot_nothing_is_undone(steps: dict[Step, StandIn], move: AppMigration, done: list[str]) -> None:
+    steps[Step.UNBLOCKING_WRITES].on_do = fail(PermanentError("no"))
+    held = run(move)
+    assert (held.status, held.current_step) == (Status.HELD, Step.UNBLOCKING_WRITES)
+    assert not [line for line in done if line.startswith("undo")]
+
+
+def test_an_abort_while_a_step_works_is_noticed(
+    steps: dict[Step, StandIn], move: AppMigration, done: list[str]
+) -> None:
+    def work(move: Move) -> None:
+        actions.abort(move_id=move.row.pk, acting_user=None)
+        while True:
+            move.check()
+
+    steps[Step.RESTORING_DATA].on_do = work
+    assert run(move).status == Status.ABORTED
+    assert done[-5:] == [
+        "undo blocking_writes",
+        "undo restoring_data",
+        "undo dumping_data",
+        "undo reserving_dest",
+        "undo requested",
+    ]
+
+
+def test_an_abort_between_two_steps_is_noticed(steps: dict[Step, StandIn], move: AppMigration, done: list[str]) -> None:
+    steps[Step.RESERVING_DEST].on_do = lambda move: void(actions.abort(move_id=move.row.pk, acting_user=None))
+    assert run(move).status == Status.ABORTED
+    assert "do blocking_writes" not in done
+
+
+def test_a_move_aborts_itself_when_writes_are_blocked_for_too_long(
+    steps: dict[Step, StandIn], move: AppMigration, settings: LazySettings
+) -> None:
+    def work(move: Move) -> None:
+        while True:
+            move.check()
+
+    settings.MOVES_BLOCK_BUDGET_SECONDS = {"snapshot": 0.2}
+    steps[Step.BLOCKING_WRITES].on_do = lambda move: move.stamp("writes_blocked_at")
+    steps[Step.DUMPING_DATA].on_do = work
+    after = run(move)
+    assert (after.status, after.app.region.slug) == (Status.ABORTED, "us")
+    assert "longer than" in AuditEvent.objects.get(verb="abort").reason
+
+
+def test_a_full_region_makes_a_move_wait_where_people_see_it(
+    steps: dict[Step, StandIn], move: AppMigration, done: list[str]
+) -> None:
+    from migrations_app.steps import requested
+
+    steps[Step.REQUESTED].on_do = requested._take_slot
+    Region.objects.filter(slug="eu").update(concurrent_moves=0)
+    waiting = run(move)
+    assert (waiting.status, waiting.current_step) == (Status.RUNNING, Step.REQUESTED)
+    step = queries.steps_of(waiting)[0]
+    assert (step["state"], "free slot in eu" in step["reason"]) == (RunStatus.WAITING, True)
+    Region.objects.filter(slug="eu").update(concurrent_moves=1)
+    AppMigration.objects.filter(pk=move.pk).update(due_at=Now())
+    assert run(move).status == Status.COMPLETED
+    assert move.step_runs.filter(step=Step.REQUESTED).count() == 1
+
+
+def void(_: object) -> None:
+    return None
