@@ -59,7 +59,7 @@ def abort(*, move_id: UUID | str, acting_user: User | None, reason: str = "") ->
     with transaction.atomic():
         move = _locked_move(queries.move(move_id))
         _refuse(rules.forbids_abort(move))
-        begun = move.step_runs.exists()
+        begun = move.status not in (Status.AWAITING_APPROVAL, Status.QUEUED)
         change_status(
             move,
             Status.ABORTING if begun else Status.ABORTED,

@@ -5,18 +5,23 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from django.conf import settings
 from psycopg import sql
 
 from migrations_app import actions
+from migrations_app.dataplane import blobs, edge, runtime
 from migrations_app.dataplane.database.connection import Cluster
+from migrations_app.dataplane.edge_route import Route
 from migrations_app.engine.executor import run_move
 from migrations_app.engine.teardown import run_teardown
 from migrations_app.models import App, AppMigration, Region, SourceReplica
-from migrations_app.move import cluster
+from migrations_app.move import cluster, host
+from tests.guestbook import GuestBook, deployed
 
 SCHEMA = """
 CREATE TABLE item (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text NOT NULL);
@@ -93,6 +98,36 @@ def make_shop(regions: dict[str, Region]) -> Iterator[Callable[..., Shop]]:
 def shop(make_shop: Callable[..., Shop]) -> Shop:
     """One in us-east-1."""
     return make_shop()
+
+
+@pytest.fixture
+def guestbook(regions: dict[str, Region], tmp_path: Path) -> Iterator[GuestBook]:
+    with deployed(tmp_path) as book:
+        yield book
+        for region in regions.values():
+            runtime.remove(host(region), book.name)
+            blobs.purge(blobs.join(region.blobs, book.name))
+            wipe(cluster(region, book.name))
+        for admin_url in settings.EDGE_ADMIN_URLS:
+            edge.remove(admin_url, book.name)
+
+
+@pytest.fixture
+def app(regions: dict[str, Region], guestbook: GuestBook) -> App:
+    """On the books, and served by the edge."""
+    name = guestbook.name
+    app = App.objects.create(
+        slug=name,
+        region=regions["us-east-1"],
+        database=name,
+        blobs=name,
+        program=name,
+        hostname=f"{name}.localhost",
+        port=guestbook.port,
+    )
+    for admin_url in settings.EDGE_ADMIN_URLS:
+        edge.apply(admin_url, name, Route(app.hostname, app.upstream_in(app.region), fenced=False))
+    return app
 
 
 def wipe(at: Cluster) -> None:

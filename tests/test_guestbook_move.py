@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -21,41 +21,10 @@ from migrations_app.move import Move, bucket, cluster, health_url, host
 from migrations_app.states import ReplicaState, Status, Step
 from migrations_app.steps import STEPS, flipping_routing
 from portal.sandbox.traffic import Audit, Ledger, Traffic, audit
-from tests.conftest import carry, moved, reversed_, torn_down, wipe
-from tests.guestbook import GuestBook, deployed
+from tests.conftest import carry, moved, reversed_, torn_down
 
 Regions = dict[str, Region]
 T = TypeVar("T")
-
-
-@pytest.fixture
-def guestbook(regions: Regions, tmp_path: Path) -> Iterator[GuestBook]:
-    with deployed(tmp_path) as book:
-        yield book
-        for region in regions.values():
-            runtime.remove(host(region), book.name)
-            blobs.purge(blobs.join(region.blobs, book.name))
-            wipe(cluster(region, book.name))
-        for admin_url in settings.EDGE_ADMIN_URLS:
-            edge.remove(admin_url, book.name)
-
-
-@pytest.fixture
-def app(regions: Regions, guestbook: GuestBook) -> App:
-    """On the books, and served by the edge."""
-    name = guestbook.name
-    app = App.objects.create(
-        slug=name,
-        region=regions["us-east-1"],
-        database=name,
-        blobs=name,
-        program=name,
-        hostname=f"{name}.localhost",
-        port=guestbook.port,
-    )
-    for admin_url in settings.EDGE_ADMIN_URLS:
-        edge.apply(admin_url, name, Route(app.hostname, app.upstream_in(app.region), fenced=False))
-    return app
 
 
 def under_traffic(app: App, act: Callable[[], T]) -> tuple[T, Ledger]:

@@ -6,13 +6,15 @@ RCLONE_CONFIG, NETRC) or on standard input, never in argv, and no output is logg
 
 from __future__ import annotations
 
+import contextlib
 import os
+import queue
 import signal
 import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO
 
@@ -67,15 +69,17 @@ def run(
     Errors: PermanentError `command_not_found`; TransientError `deadline` past the deadline.
     """
     process = _start(argv, env)
-    output = _Output(process, stdin, on_stderr_line)
+    output = _Output(process, stdin)
     try:
-        _await(process, argv[0], deadline_seconds, check)
+        for line in _lines_until_end(process, output, argv[0], deadline_seconds, check):
+            if on_stderr_line:
+                on_stderr_line(line)
     finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)  # also what it may have left behind, which would hold its pipes
+        process.wait()
         output.join()
-    return Completed(tuple(argv), process.returncode, b"".join(output.stdout), "\n".join(output.stderr_tail))
+    return Completed(tuple(argv), process.returncode, output.stdout, "\n".join(output.stderr_tail))
 
 
 def _start(argv: Sequence[str], env: Mapping[str, str] | None) -> subprocess.Popen[bytes]:
@@ -96,28 +100,33 @@ def _start(argv: Sequence[str], env: Mapping[str, str] | None) -> subprocess.Pop
         ) from error
 
 
-def _await(process: subprocess.Popen[bytes], name: str, deadline_seconds: float, check: Check) -> None:
+def _lines_until_end(
+    process: subprocess.Popen[bytes], output: _Output, name: str, deadline_seconds: float, check: Check
+) -> Iterator[str]:
+    """Lines of stderr as they come, in the caller's thread, until the process has ended."""
     give_up_at = time.monotonic() + deadline_seconds
     while True:
+        ended = process.poll() is not None
         try:
-            process.wait(_POLL_SECONDS)
-            return
-        except subprocess.TimeoutExpired:
-            check()
+            yield output.lines.get(timeout=_POLL_SECONDS)
+        except queue.Empty:
+            if ended:
+                return
+        check()
         if time.monotonic() > give_up_at:
+            tool = name.rsplit("/", 1)[-1]
             raise TransientError(
-                f"{name.rsplit('/', 1)[-1]} did not finish within {deadline_seconds:.0f} s and was ended.",
-                code="deadline",
+                f"{tool} did not finish within {deadline_seconds:.0f} s and was ended.", code="deadline"
             )
 
 
 class _Output:
     """Feeds a subprocess and reads what it says, in threads, so that no full pipe stops it."""
 
-    def __init__(self, process: subprocess.Popen[bytes], stdin: bytes, on_stderr_line: OnLine | None) -> None:
-        self.stdout: list[bytes] = []
+    def __init__(self, process: subprocess.Popen[bytes], stdin: bytes) -> None:
+        self.stdout = b""
         self.stderr_tail: deque[str] = deque(maxlen=_KEPT_STDERR_LINES)
-        self._on_stderr_line = on_stderr_line
+        self.lines: queue.SimpleQueue[str] = queue.SimpleQueue()
         work: list[tuple[Callable[..., None], tuple[object, ...]]] = [
             (self._feed, (process.stdin, stdin)),
             (self._read_stdout, (process.stdout,)),
@@ -139,11 +148,10 @@ class _Output:
             pass  # its exit status says why it stopped reading
 
     def _read_stdout(self, pipe: IO[bytes]) -> None:
-        self.stdout.append(pipe.read())
+        self.stdout = pipe.read()
 
     def _read_stderr(self, pipe: IO[bytes]) -> None:
         for raw in pipe:
             line = raw.decode(errors="replace").rstrip("\n")
             self.stderr_tail.append(line)
-            if self._on_stderr_line:
-                self._on_stderr_line(line)
+            self.lines.put(line)

@@ -63,13 +63,13 @@ class Executor:
         return self.journal.row
 
     def carry(self) -> str:
-        if self.row.status == Status.QUEUED:
-            self.journal.change_status(Status.RUNNING, verb="start")
-        if self.row.status == Status.RUNNING:
-            try:
+        try:
+            if self.row.status == Status.QUEUED:
+                self.journal.change_status(Status.RUNNING, verb="start")
+            if self.row.status == Status.RUNNING:
                 self._forward()
-            except AbortRequested:
-                self.row.refresh_from_db()
+        except AbortRequested:
+            self.row.refresh_from_db()
         if self.row.status == Status.ABORTING:
             self._backward()
         return f"The move is {self.row.status} at {self.row.current_step}."

@@ -130,7 +130,10 @@ class Journal(Move):
         self.row.refresh_from_db()
 
     def change_status(self, to: Status, *, verb: str, reason: str = "", **fields: Any) -> None:
+        """As transitions.change_status; AbortRequested if a person's abort came first."""
         with self._locked() as row:
+            if row.status != self.row.status:
+                raise AbortRequested
             change_status(row, to, verb=verb, reason=reason, **fields)
         self.row.refresh_from_db()
 

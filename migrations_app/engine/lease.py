@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -75,14 +76,17 @@ class Lease(Generic[T]):
             keeper.join()
 
     def _keep(self, stop: threading.Event) -> None:
-        until_beat = settings.MOVES_BEAT_SECONDS
+        renewed_at = time.monotonic()
         try:
             while not stop.wait(_LOOK_SECONDS):
-                until_beat -= _LOOK_SECONDS
+                now = time.monotonic()
+                if now - renewed_at > settings.MOVES_LEASE_SECONDS:
+                    self.lost.set()  # it ran out while the database was away: another runner may have it
+                    return
                 try:
-                    if until_beat <= 0:
-                        until_beat = settings.MOVES_BEAT_SECONDS
+                    if now - renewed_at >= settings.MOVES_BEAT_SECONDS:
                         self.mine.update(lease_expires_at=_expiry())
+                        renewed_at = now
                     row = self.rows.filter(pk=self.pk).values("fencing_token", *self._status_field()).first()
                 except DatabaseError as error:
                     log.warning("lease.keeper_cannot_reach_database", error=type(error).__name__)

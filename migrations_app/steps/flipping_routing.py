@@ -34,10 +34,13 @@ def skip(move: Move) -> str:
 
 def do(move: Move) -> None:
     if not move.row.pivot_at:
+        if move.fact("shut"):  # an earlier attempt got as far as the hard fence
+            fence.open_up(move.source_db, move.fact("source")["connect"])
         _bring_up_to_date(move)
         _verify(move)
     routing.route(move, move.dest, fenced=True)
     fence.await_quiet(move.source_db, grace_seconds=_READS_UNDER_WAY_SECONDS, check=move.check)
+    move.remember(shut=True)
     ended = fence.shut(move.source_db, check=move.check)
     move.act(f"Hard fence in {move.source}: no app role can connect; ended {ended} sessions.")
     if not move.row.pivot_at:

@@ -1,7 +1,7 @@
 """unblocking_writes: the destination takes writes.
 
 What changes: the fence is lifted in the destination's database, then at every edge.
-Done when: a session of the database's owner writes, and no edge answers an unsafe method with app_migrating.
+Done when: an ordinary session writes, and no edge answers an unsafe method with app_migrating.
 Undo: none; it comes after the pivot.
 How long: an instant, and the grace for reads that are under way.
 """

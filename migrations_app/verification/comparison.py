@@ -17,8 +17,8 @@ from psycopg import sql
 
 from migrations_app.dataplane.database import creation, dump, leftovers, roles
 from migrations_app.dataplane.database.connection import Cluster, rows, value
-from migrations_app.dataplane.database.fence import FLAG
 from migrations_app.dataplane.database.replication import SENTINEL_SCHEMA
+from migrations_app.dataplane.database.settings import is_flag
 from migrations_app.dataplane.process import Check
 from migrations_app.verification import schema
 from migrations_app.verification.report import Report
@@ -169,7 +169,7 @@ def _compare_properties(source: Cluster, dest: Cluster, report: Report) -> None:
     }.items():
         report.add("database", name, left, right)
     with source.connect() as at_source, dest.connect() as at_dest:
-        needed = roles.needed_by_database(at_source)
+        needed = roles.needed_by_database(at_source, fenced=True)
         present = roles.existing(at_dest, [role.name for role in needed])
         for role in needed:
             other = present.get(role.name)
@@ -200,5 +200,5 @@ def _definition(side: Cluster) -> dict[str, object]:
         "connection limit": read.connection_limit,
         "comment": read.comment,
         "grants": sorted(grant for grant in read.grants if not roles.is_of_a_stream(grant[0])),
-        "settings": sorted(setting for setting in read.settings if not setting[1].startswith(FLAG + "=")),
+        "settings": sorted((role or "", setting) for role, setting in read.settings if not is_flag(setting)),
     }

@@ -12,7 +12,8 @@ import sys
 def main() -> None:
     host, _, port = sys.argv[1].rpartition(":")
     listener = socket.create_server((host, int(port)), backlog=1024)
-    os.dup2(listener.fileno(), 3, inheritable=True)
+    os.dup2(listener.fileno(), 3)
+    os.set_inheritable(3, True)  # dup2 leaves that alone when it is 3 already
     os.execv(sys.argv[2], sys.argv[2:])  # noqa: S606 — the command is the sandbox's own
 
 

@@ -18,13 +18,16 @@ APPLICATION_NAME = "region-mover"
 Query = str | sql.SQL | sql.Composed
 """Names in it are quoted by psycopg.sql, values are parameters."""
 
+_FLAG = "default_transaction_read_only"
+
 # Our own sessions are caught by the fence and by an app's own settings too, unless they say otherwise at start.
 # `replica` keeps an app's event triggers and ordinary triggers from firing on what we do.
 _SAFE = {
     "role": "none",
-    "default_transaction_read_only": "off",
+    _FLAG: "off",
     "session_replication_role": "replica",
     "standard_conforming_strings": "on",
+    "array_nulls": "on",
     "statement_timeout": "0",
     "idle_session_timeout": "0",
     "lock_timeout": "10s",
@@ -47,15 +50,8 @@ _WORDING = {
 }
 
 
-def session_options(*, wording: bool = True, server_version: int = 0) -> str:
-    """What a session says at its start, as PGOPTIONS takes it. `server_version` like 180006; 0 when not known yet."""
-    wanted = {
-        **_SAFE,
-        **(_SAFE_SINCE_17 if server_version >= 170000 else {}),
-        **(_WORDING if wording else {}),
-    }
-    return " ".join(f"-c {name}={value}" for name, value in wanted.items())
-
+_versions: dict[str, int] = {}
+"""Server version (like 180006) by connection string: some parameters of a session's start are not known to all."""
 
 # SQLSTATE classes and codes that pass by themselves: connection trouble, resources, shutdown, locks, cancelled.
 _TRANSIENT = ("08", "53", "57P", "40", "55P03", "55006", "57014")
@@ -78,26 +74,47 @@ class Cluster:
         """Connection string of the app's database, for pg_dump and its like."""
         return self.conninfo_for(self.dbname)
 
-    @contextmanager
-    def connect(self, dbname: str | None = None, *, wording: bool = True) -> Iterator[psycopg.Connection[Any]]:
-        """An autocommit session of the portal's role in the app's database, or in `dbname`.
+    @property
+    def server_version(self) -> int:
+        """Like 180006."""
+        if self.conninfo not in _versions:
+            with explained(self.region), psycopg.connect(self.conninfo, connect_timeout=10) as connection:
+                _versions[self.conninfo] = connection.info.server_version
+        return _versions[self.conninfo]
 
-        It words values the same everywhere, or as the database's own settings say (`wording` off).
+    def session_options(self, *, wording: bool = True, fenced: bool = False) -> str:
+        """What a session of ours says at its start, as PGOPTIONS takes it.
+
+        Without `wording` it words and reads values as the database's own settings say. `fenced`: it is as read-only as
+        a session of the app.
+        """
+        wanted = {
+            **_SAFE,
+            **(_SAFE_SINCE_17 if self.server_version >= 170000 else {}),
+            **(_WORDING if wording else {}),
+        }
+        return " ".join(f"-c {name}={value}" for name, value in wanted.items() if not (fenced and name == _FLAG))
+
+    @contextmanager
+    def connect(
+        self, dbname: str | None = None, *, wording: bool = True, fenced: bool = False
+    ) -> Iterator[psycopg.Connection[Any]]:
+        """An autocommit session of the portal's role in the app's database, or in `dbname`; see session_options().
+
         Errors of the server come out as TransientError or PermanentError that name the region.
         """
+        options = self.session_options(wording=wording, fenced=fenced)
         with explained(self.region):
             connection = psycopg.connect(
                 self.conninfo_for(dbname or self.dbname),
                 autocommit=True,
                 application_name=APPLICATION_NAME,
-                options=session_options(wording=wording),
+                options=options,
                 connect_timeout=10,
                 # Otherwise text comes as bytes from a database without an encoding (SQL_ASCII).
                 client_encoding="UTF8",
             )
             with connection:
-                if connection.info.server_version >= 170000:
-                    connection.execute("; ".join(f"SET {name} = {value}" for name, value in _SAFE_SINCE_17.items()))
                 yield connection
 
     @contextmanager

@@ -103,7 +103,9 @@ def create(cluster: Cluster, definition: Definition) -> None:
             wanted=sorted(definition.grants),
         )
         for role, setting in definition.settings:
-            settings.apply(admin, setting, role=role, dbname=cluster.dbname)
+            # The fence raises the flag, for roles that are not the app's too, and puts back what it was.
+            if not settings.is_flag(setting):
+                settings.apply(admin, setting, role=role, dbname=cluster.dbname)
     with cluster.connect() as connection:
         if not definition.has_public_schema:
             connection.execute("DROP SCHEMA IF EXISTS public")

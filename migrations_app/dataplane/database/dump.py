@@ -16,7 +16,7 @@ import psycopg
 from django.conf import settings
 from psycopg import sql
 
-from migrations_app.dataplane.database.connection import Cluster, rows, session_options
+from migrations_app.dataplane.database.connection import Cluster, rows
 from migrations_app.dataplane.process import Check, Completed, run
 from migrations_app.errors import PermanentError
 
@@ -49,7 +49,7 @@ _PASSING = re.compile(
 
 
 def _run(
-    argv: list[str], *, check: Check, on_table: OnTable | None = None, options: str = "", code: str = "dump_failed"
+    argv: list[str], *, check: Check, on_table: OnTable | None = None, options: str, code: str = "dump_failed"
 ) -> Completed:
     """Errors: PermanentError `code` when the server refuses a statement; TransientError for anything else."""
     begun = 0
@@ -64,7 +64,7 @@ def _run(
         argv,
         deadline_seconds=_DEADLINE_SECONDS,
         env={
-            "PGOPTIONS": options or session_options(),
+            "PGOPTIONS": options,
             "PGAPPNAME": "region-mover",
             "PGCONNECT_TIMEOUT": "10",
         },
@@ -96,6 +96,7 @@ def dump(source: Cluster, folder: Path, *, jobs: int, check: Check, on_table: On
         ],
         check=check,
         on_table=on_table,
+        options=source.session_options(),
     )
     files = {path.name: _checksum(path, check) for path in sorted(folder.iterdir())}
     total = sum(path.stat().st_size for path in folder.iterdir())
@@ -136,8 +137,6 @@ def restore(dest: Cluster, folder: Path, *, jobs: int, check: Check, on_table: O
     What is computed on the way (materialised views) is so under the database's own settings, and no event trigger fires.
     Errors: PermanentError `restore_failed`, with what the server said.
     """
-    with dest.admin() as admin:
-        options = session_options(wording=False, server_version=admin.info.server_version)
     _run(
         [
             client("pg_restore"),
@@ -153,7 +152,7 @@ def restore(dest: Cluster, folder: Path, *, jobs: int, check: Check, on_table: O
         ],
         check=check,
         on_table=on_table,
-        options=options,
+        options=dest.session_options(wording=False),
         code="restore_failed",
     )
 
@@ -216,5 +215,6 @@ def schema(cluster: Cluster, *, check: Check, exclude_schema: str) -> str:
             f"--dbname={cluster.target}",
         ],
         check=check,
+        options=cluster.session_options(),
         # In the database's own encoding; what is not UTF-8 there stays distinct, and can be shown.
     ).stdout.decode(errors="backslashreplace")

@@ -7,7 +7,7 @@ before it are ended, and transactions that write are waited out, then ended.
 Hard: no role that is not a superuser may connect, and nobody is connected. Superusers cannot be kept out; the flag
 stays on for them, and what they write all the same is seen by the tripwire (tripwire.py).
 
-Sessions of the portal are told apart by their application_name.
+Sessions of the portal are told apart by their role and application_name.
 """
 
 from __future__ import annotations
@@ -21,12 +21,11 @@ import psycopg
 from psycopg import sql
 
 from migrations_app.dataplane.database import grants, settings
-from migrations_app.dataplane.database.connection import APPLICATION_NAME, Cluster, explained, rows, value
+from migrations_app.dataplane.database.connection import APPLICATION_NAME, Cluster, rows, value
 from migrations_app.dataplane.database.roles import STREAM_ROLE, is_of_a_stream
+from migrations_app.dataplane.database.settings import FLAG
 from migrations_app.dataplane.process import Check
 from migrations_app.errors import PermanentError, TransientError
-
-FLAG = "default_transaction_read_only"
 
 _TRUE = ("on", "true", "yes", "1", "t", "y")
 
@@ -35,7 +34,7 @@ _QUIET_SECONDS = 0.1
 _SESSIONS = """
     FROM pg_stat_activity
    WHERE datname = %s AND backend_type = 'client backend' AND pid <> pg_backend_pid()
-     AND application_name IS DISTINCT FROM %s
+     AND (application_name, usename::text) IS DISTINCT FROM (%s, current_user::text)
 """
 
 
@@ -257,23 +256,15 @@ def open_up(cluster: Cluster, connect: list[list[Any]]) -> None:
             )
 
 
-def prove_writable(cluster: Cluster, flag: list[list[str | None]] | None = None) -> None:
-    """Open a session as an app would, and write: a temporary table as the database's owner, rolled back.
+def prove_writable(cluster: Cluster) -> None:
+    """Open a session that takes the database's settings as they are, and write: a temporary table, rolled back.
 
-    `flag` is what lower_flag() put back: a database that its own settings make read-only is written to all the same.
     Errors: PermanentError (`database_25006`) when the session is read-only.
     """
-    read_only_of_its_own = any(role is None and (text or "").lower() in _TRUE for role, text in flag or [])
-    with explained(cluster.region), psycopg.connect(cluster.target, application_name=APPLICATION_NAME) as connection:
-        connection.execute("SET LOCAL ROLE none")
-        connection.execute("SET LOCAL session_replication_role = replica")
-        if connection.info.server_version >= 170000:
-            connection.execute("SET LOCAL event_triggers = off")
+    with cluster.connect(fenced=True) as connection, connection.transaction(force_rollback=True):
         if read_only_of_its_own:
             connection.execute("SET TRANSACTION READ WRITE")
         owner = value(connection, "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()")
-        may = value(connection, "SELECT has_database_privilege(%s, current_database(), 'TEMPORARY')", owner)
-        if may:
+        if value(connection, "SELECT has_database_privilege(%s, current_database(), 'TEMPORARY')", owner):
             connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(owner)))
         connection.execute("CREATE TEMPORARY TABLE portal_write_proof (n int)")
-        connection.rollback()

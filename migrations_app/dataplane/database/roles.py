@@ -31,6 +31,8 @@ WITH RECURSIVE named AS (
     UNION SELECT datdba FROM pg_database WHERE datname = current_database()
     UNION SELECT setrole FROM pg_db_role_setting
            WHERE setrole <> 0 AND setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
+             AND EXISTS (SELECT 1 FROM unnest(setconfig) c
+                          WHERE NOT (%s AND starts_with(c, 'default_transaction_read_only=')))
 ), with_members AS (
     SELECT roleid FROM named
     UNION
@@ -112,12 +114,13 @@ class Role:
         return {membership.effect for membership in self.memberships}
 
 
-def needed_by_database(connection: psycopg.Connection[Any]) -> list[Role]:
+def needed_by_database(connection: psycopg.Connection[Any], *, fenced: bool = False) -> list[Role]:
     """The roles that the connected database needs, without the portal's own and PostgreSQL's built-in ones.
 
-    Who granted memberships to others comes before those.
+    Who granted memberships to others comes before those. `fenced`: the soft fence is up; it makes settings for roles
+    in the database that have nothing to do with it.
     """
-    roles = {role.name: role for role in _read(connection, _NEEDED.format(columns=_COLUMNS), STREAM_ROLE)}
+    roles = {role.name: role for role in _read(connection, _NEEDED.format(columns=_COLUMNS), fenced, STREAM_ROLE)}
     ordered: dict[str, Role] = {}
 
     def put(role: Role, above: frozenset[str]) -> None:
@@ -263,7 +266,8 @@ WITH RECURSIVE members AS (
 SELECT EXISTS (SELECT 1 FROM pg_shdepend d JOIN related r ON r.roleid = d.refobjid
                 WHERE d.refclassid = 'pg_authid'::regclass
                   AND d.classid::regclass::text NOT IN ('pg_auth_members', 'pg_parameter_acl'))
-    OR EXISTS (SELECT 1 FROM pg_db_role_setting s JOIN related r ON r.roleid = s.setrole WHERE s.setdatabase <> 0)
+    OR EXISTS (SELECT 1 FROM pg_db_role_setting s JOIN related r ON r.roleid = s.setrole, unnest(s.setconfig) c
+                WHERE s.setdatabase <> 0 AND NOT starts_with(c, 'default_transaction_read_only='))
 """
 
 

@@ -9,6 +9,9 @@ from psycopg import sql
 
 from migrations_app.dataplane.database.connection import rows, value
 
+FLAG = "default_transaction_read_only"
+"""The soft fence is made of this one; see fence.py."""
+
 # Parameters that hold a list of quoted names; as one string literal they would be quoted once more.
 _LISTS = frozenset({"search_path", "temp_tablespaces", "session_preload_libraries", "local_preload_libraries"})
 
@@ -25,6 +28,10 @@ def of_database(connection: psycopg.Connection[Any], dbname: str) -> list[tuple[
             dbname,
         )
     ]
+
+
+def is_flag(setting: str) -> bool:
+    return setting.startswith(FLAG + "=")
 
 
 def of_role(connection: psycopg.Connection[Any], role: str) -> list[str]:
