@@ -14,7 +14,7 @@ FROM ${BASE_IMAGE} AS postgres
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends postgresql-15 \
     && rm -rf /var/lib/apt/lists/* /etc/postgresql/15 /var/lib/postgresql/15
-COPY deploy/serve-postgres /usr/local/bin/
+COPY portal/deploy/serve-postgres /usr/local/bin/
 ENV PATH=/usr/lib/postgresql/15/bin:$PATH
 USER postgres
 VOLUME /var/lib/postgresql
@@ -25,7 +25,7 @@ FROM ${BASE_IMAGE} AS redis
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends redis-server \
     && rm -rf /var/lib/apt/lists/*
-COPY deploy/serve-redis /usr/local/bin/
+COPY portal/deploy/serve-redis /usr/local/bin/
 USER redis
 WORKDIR /tmp
 CMD ["serve-redis"]

@@ -57,7 +57,7 @@ class StepRunInline(_LookOnly, admin.TabularInline):
 
 @admin.register(AppMigration)
 class AppMigrationAdmin(_LookOnly, admin.ModelAdmin):
-    list_display = ["id", "app", "kind", "source_region", "dest_region", "status", "current_step", "initiated_at"]
+    list_display = ["app", "kind", "source_region", "dest_region", "status", "current_step", "initiated_at"]
     list_filter = ["status", "kind", "source_region", "dest_region"]
     list_select_related = ["app", "source_region", "dest_region"]
     search_fields = ["id", "app__slug", "reason"]

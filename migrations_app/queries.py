@@ -16,7 +16,7 @@ from migrations_app.states import ACTIVE, Direction, ReplicaState, RunStatus
 def region(slug: str) -> Region:
     found = Region.objects.filter(slug=slug).first()
     if found is None:
-        known = ", ".join(Region.objects.values_list("slug", flat=True))
+        known = ", ".join(Region.objects.values_list("slug", flat=True)) or "none yet; add them in the admin"
         raise InvalidInput(f"There is no region {slug}.", hint=f"Regions: {known}.", code="invalid_region")
     return found
 

@@ -15,8 +15,10 @@ from psycopg import sql
 
 from migrations_app import actions
 from migrations_app.dataplane import blobs, edge, runtime
+from migrations_app.dataplane.database import tripwire
 from migrations_app.dataplane.database.connection import Cluster
 from migrations_app.dataplane.edge_route import Route
+from migrations_app.dataplane.process import no_check
 from migrations_app.engine.executor import run_move
 from migrations_app.engine.teardown import run_teardown
 from migrations_app.models import App, AppMigration, Region, SourceReplica
@@ -143,14 +145,10 @@ def wipe(at: Cluster) -> None:
                     what = sql.SQL("SUBSCRIPTION {}").format(sql.Identifier(subscription))
                     connection.execute(sql.SQL(statement).format(what))
     with at.admin() as admin:
-        admin.execute(
-            "SELECT pg_terminate_backend(active_pid, 5000) FROM pg_replication_slots "
-            "WHERE database = %s AND active_pid IS NOT NULL",
-            [at.dbname],
-        )
-        admin.execute(
-            "SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots WHERE database = %s", [at.dbname]
-        )
+        for (slot,) in admin.execute(
+            "SELECT slot_name FROM pg_replication_slots WHERE database = %s", [at.dbname]
+        ).fetchall():
+            tripwire.drop_slot(at, slot, check=no_check)
         streams = admin.execute(
             "SELECT rolname FROM pg_roles WHERE rolname ~ '^portal_[0-9a-f]{16}$' "
             "AND has_database_privilege(rolname, %s, 'CONNECT')",

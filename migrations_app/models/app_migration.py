@@ -58,6 +58,7 @@ class AppMigration(Leased):
     verification = models.JSONField(null=True, blank=True, help_text="The comparison of both sides before the pivot.")
 
     class Meta:
+        verbose_name = "move"
         ordering = ["-initiated_at"]
         constraints = [
             models.UniqueConstraint(

@@ -45,7 +45,7 @@ def by_hand(shop: Shop, source: Region, dest: Region, folder: Path) -> float:
     jobs = f"--jobs={settings.MOVES_COPY_JOBS}"
     began = time.monotonic()
     for argv in (
-        [dump.client("pg_dump"), "-Fd", jobs, "--compress=none", f"--file={folder}", at.target],
+        [dump.client("pg_dump"), "-Fd", jobs, "--compress=0", f"--file={folder}", at.target],
         [dump.client("pg_restore"), jobs, f"--dbname={to.target}", str(folder)],
         [dump.client("vacuumdb"), "--analyze-only", jobs, f"--dbname={to.target}"],
     ):

@@ -18,7 +18,7 @@ from migrations_app.dataplane.runtime import Host
 from migrations_app.errors import Interrupted, PermanentError, TransientError
 
 SERVER = """#!/bin/sh
-exec {python} -c '
+exec "{python}" -c '
 import http.server, os, sys
 class Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
@@ -52,7 +52,9 @@ def values(place):
     return parse_region_values((place.programs / "region.env").read_text())
 
 
-def write_definition(place, program, port, *, command="{PROGRAMS}/{program}/run", settings="{S3_SECRET_KEY}", extra=""):
+def write_definition(
+    place, program, port, *, command='"{PROGRAMS}/{program}/run"', settings="{S3_SECRET_KEY}", extra=""
+):
     local = values(place)
     (place.programs / f"{program}.conf").write_text(
         f"[program:{program}]\n"
@@ -157,7 +159,7 @@ def test_several_processes_of_one_program_start_and_stop_together(us, deployed, 
         ("/bin/false hush", "ended as soon as it was started"),
         ("/bin/sh -c 'exit 0'", "ended as soon as it was started"),
         ("/nowhere/command hush", "is not on .* or cannot be executed"),
-        ("{PROGRAMS}/{program}/release.txt hush", "is not on .* or cannot be executed"),
+        ('"{PROGRAMS}/{program}/release.txt" hush', "is not on .* or cannot be executed"),
     ],
 )
 def test_a_program_that_does_not_stay_up_is_a_clear_failure(us, deployed, port, command, said):

@@ -24,7 +24,6 @@ _FLAG = "default_transaction_read_only"
 # `replica` keeps an app's event triggers and ordinary triggers from firing on what we do.
 _SAFE = {
     "role": "none",
-    _FLAG: "off",
     "session_replication_role": "replica",
     "standard_conforming_strings": "on",
     "array_nulls": "on",
@@ -89,11 +88,15 @@ class Cluster:
         a session of the app.
         """
         wanted = {
-            **_SAFE,
-            **(_SAFE_SINCE_17 if self.server_version >= 170000 else {}),
+            **({} if fenced else {_FLAG: "off"}),
+            **self.safe_settings(),
             **(_WORDING if wording else {}),
         }
-        return " ".join(f"-c {name}={value}" for name, value in wanted.items() if not (fenced and name == _FLAG))
+        return " ".join(f"-c {name}={value}" for name, value in wanted.items())
+
+    def safe_settings(self) -> dict[str, str]:
+        """What keeps the app's own settings, triggers and time limits out of what we do in its database."""
+        return {**_SAFE, **(_SAFE_SINCE_17 if self.server_version >= 170000 else {})}
 
     @contextmanager
     def connect(

@@ -70,28 +70,8 @@ _ACL = "SELECT coalesce(datacl, acldefault('d', datdba)) FROM pg_database WHERE 
 def create(cluster: Cluster, definition: Definition) -> None:
     """Create the empty database, shut to writers: new sessions in it are read-only until the fence is lifted."""
     name = sql.Identifier(cluster.dbname)
-    statement = sql.SQL(
-        "CREATE DATABASE {} TEMPLATE template0 OWNER {} ENCODING {} LC_COLLATE {} LC_CTYPE {} CONNECTION LIMIT {}"
-    ).format(
-        name,
-        sql.Identifier(definition.owner),
-        sql.Literal(definition.encoding),
-        sql.Literal(definition.collate),
-        sql.Literal(definition.ctype),
-        sql.Literal(definition.connection_limit),
-    )
-    if definition.provider == "i":
-        statement += sql.SQL(" LOCALE_PROVIDER icu ICU_LOCALE {}").format(sql.Literal(definition.locale))
-        if definition.icu_rules:
-            statement += sql.SQL(" ICU_RULES {}").format(sql.Literal(definition.icu_rules))
-    elif definition.provider == "b":
-        statement += sql.SQL(" LOCALE_PROVIDER builtin BUILTIN_LOCALE {}").format(sql.Literal(definition.locale))
-    if definition.is_template:
-        statement += sql.SQL(" IS_TEMPLATE true")
+    statement = _statement(cluster, definition)
     with cluster.admin() as admin:
-        if definition.provider == "c" and admin.info.server_version >= 150000:
-            # Unsaid, it would be template0's.
-            statement += sql.SQL(" LOCALE_PROVIDER libc")
         admin.execute(statement)
         if definition.comment:
             admin.execute(sql.SQL("COMMENT ON DATABASE {} IS {}").format(name, sql.Literal(definition.comment)))
@@ -111,6 +91,29 @@ def create(cluster: Cluster, definition: Definition) -> None:
             connection.execute("DROP SCHEMA IF EXISTS public")
         if not definition.has_plpgsql:
             connection.execute("DROP EXTENSION IF EXISTS plpgsql")
+
+
+def _statement(cluster: Cluster, definition: Definition) -> sql.Composed:
+    statement = sql.SQL(
+        "CREATE DATABASE {} TEMPLATE template0 OWNER {} ENCODING {} LC_COLLATE {} LC_CTYPE {} CONNECTION LIMIT {}"
+    ).format(
+        sql.Identifier(cluster.dbname),
+        sql.Identifier(definition.owner),
+        sql.Literal(definition.encoding),
+        sql.Literal(definition.collate),
+        sql.Literal(definition.ctype),
+        sql.Literal(definition.connection_limit),
+    )
+    if definition.provider == "i":
+        statement += sql.SQL(" LOCALE_PROVIDER icu ICU_LOCALE {}").format(sql.Literal(definition.locale))
+        if definition.icu_rules:
+            statement += sql.SQL(" ICU_RULES {}").format(sql.Literal(definition.icu_rules))
+    elif definition.provider == "b":
+        statement += sql.SQL(" LOCALE_PROVIDER builtin BUILTIN_LOCALE {}").format(sql.Literal(definition.locale))
+    elif cluster.server_version >= 150000:
+        # Unsaid, it would be template0's.
+        statement += sql.SQL(" LOCALE_PROVIDER libc")
+    return statement + sql.SQL(" IS_TEMPLATE true") if definition.is_template else statement
 
 
 def drop(cluster: Cluster) -> bool:

@@ -86,7 +86,7 @@ def dump(source: Cluster, folder: Path, *, jobs: int, check: Check, on_table: On
             client("pg_dump"),
             "--format=directory",
             f"--jobs={jobs}",
-            "--compress=none",
+            "--compress=0",
             "--no-publications",
             "--no-subscriptions",
             "--no-tablespaces",
@@ -134,7 +134,7 @@ def _checksum(path: Path, check: Check) -> dict[str, str | int]:
 def restore(dest: Cluster, folder: Path, *, jobs: int, check: Check, on_table: OnTable) -> None:
     """Restore the dump into the empty database.
 
-    What is computed on the way (materialised views) is so under the database's own settings, and no event trigger fires.
+    What is computed on the way (materialised views) is so under the database's own settings; no event trigger fires.
     Errors: PermanentError `restore_failed`, with what the server said.
     """
     _run(

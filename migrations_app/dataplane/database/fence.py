@@ -256,15 +256,14 @@ def open_up(cluster: Cluster, connect: list[list[Any]]) -> None:
             )
 
 
-def prove_writable(cluster: Cluster) -> None:
+def prove_writable(cluster: Cluster, flag: list[list[str | None]] | None = None) -> None:
     """Open a session that takes the database's settings as they are, and write: a temporary table, rolled back.
 
+    `flag` is what lower_flag() put back: a database whose own settings make it read-only is written to all the same.
     Errors: PermanentError (`database_25006`) when the session is read-only.
     """
+    read_only_of_its_own = any(role is None and (text or "").lower() in _TRUE for role, text in flag or [])
     with cluster.connect(fenced=True) as connection, connection.transaction(force_rollback=True):
         if read_only_of_its_own:
             connection.execute("SET TRANSACTION READ WRITE")
-        owner = value(connection, "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = current_database()")
-        if value(connection, "SELECT has_database_privilege(%s, current_database(), 'TEMPORARY')", owner):
-            connection.execute(sql.SQL("SET LOCAL ROLE {}").format(sql.Identifier(owner)))
         connection.execute("CREATE TEMPORARY TABLE portal_write_proof (n int)")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, LiteralString
 
 import psycopg
 from psycopg import sql
@@ -215,9 +215,9 @@ def refresh_materialised_views(dest: Cluster, *, check: Check, source: Cluster |
                         _refresh(connection, read)
         for view in views:
             if not wanted[view] and (views[view] or view in filled):
-                _refresh(connection, view, sql.SQL(" WITH NO DATA"))
+                _refresh(connection, view, " WITH NO DATA")
     return [".".join(view) for view in views if wanted[view]]
 
 
-def _refresh(connection: psycopg.Connection[Any], view: tuple[str, str], how: sql.SQL = sql.SQL("")) -> None:
-    connection.execute(sql.SQL("REFRESH MATERIALIZED VIEW {}").format(sql.Identifier(*view)) + how)
+def _refresh(connection: psycopg.Connection[Any], view: tuple[str, str], how: LiteralString = "") -> None:
+    connection.execute(sql.SQL("REFRESH MATERIALIZED VIEW {}").format(sql.Identifier(*view)) + sql.SQL(how))

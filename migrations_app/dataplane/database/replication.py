@@ -18,6 +18,7 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from migrations_app.dataplane.database import settings
 from migrations_app.dataplane.database.connection import Cluster, rows, value
 from migrations_app.dataplane.database.creation import drop_subscription
 from migrations_app.dataplane.database.tripwire import drop_slot
@@ -50,7 +51,7 @@ def unstreamable(connection: psycopg.Connection[Any]) -> list[tuple[str, str]]:
     whose type has no equality (json, point).
     """
     found = []
-    for schema, table, by_row, generated, identity_generated in rows(connection, _IDENTITIES):
+    for schema, table, _, _, _, by_row, generated, identity_generated in rows(connection, _IDENTITIES):
         if identity_generated or (by_row and (generated or not _has_equality(connection, schema, table))):
             found.append((schema, table))
     return found
@@ -103,7 +104,8 @@ WITH identities AS (
        AND NOT EXISTS (SELECT 1 FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid
                         AND d.deptype = 'e')
 )
-SELECT nspname, relname, own_key IS NULL AND (kind = 'f' OR usable_key IS NULL), generated,
+SELECT nspname, relname, kind, (SELECT relname FROM pg_class i WHERE i.oid = usable_key),
+       own_key IS NULL AND kind <> 'f', own_key IS NULL AND (kind = 'f' OR usable_key IS NULL), generated,
        EXISTS (SELECT 1 FROM pg_index x
                  JOIN unnest(x.indkey::int2[]) WITH ORDINALITY k(attnum, n) ON k.n <= x.indnkeyatts
                  JOIN pg_attribute a ON a.attrelid = x.indrelid AND a.attnum = k.attnum
@@ -112,14 +114,6 @@ SELECT nspname, relname, own_key IS NULL AND (kind = 'f' OR usable_key IS NULL),
  ORDER BY 1, 2
 """
 
-_WITHOUT_IDENTITY = (
-    _IDENTITIES.partition("SELECT nspname")[0]
-    + """
-SELECT nspname, relname, kind, (SELECT relname FROM pg_class i WHERE i.oid = usable_key)
-  FROM identities WHERE own_key IS NULL AND kind <> 'f' ORDER BY 1, 2
-"""
-)
-
 
 def missing_identity(cluster: Cluster) -> list[list[str]]:
     """Tables whose UPDATE and DELETE could not be published, and will be: `[schema, table, relreplident, usable index
@@ -127,9 +121,9 @@ def missing_identity(cluster: Cluster) -> list[list[str]]:
     with cluster.connect() as connection:
         never = set(unstreamable(connection))
         return [
-            [schema, table, now, index or ""]
-            for schema, table, now, index in rows(connection, _WITHOUT_IDENTITY)
-            if (schema, table) not in never
+            [schema, table, kind, index or ""]
+            for schema, table, kind, index, is_missing, *_ in rows(connection, _IDENTITIES)
+            if is_missing and (schema, table) not in never
         ]
 
 
@@ -184,6 +178,8 @@ def subscribe(primary: Cluster, replica: Cluster, name: str) -> None:
             admin.execute(sql.SQL("CREATE ROLE {} LOGIN REPLICATION").format(role))
         admin.execute(sql.SQL("ALTER ROLE {} PASSWORD {}").format(role, sql.Literal(password)))
         admin.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(sql.Identifier(primary.dbname), role))
+        for setting, text in primary.safe_settings().items():
+            settings.apply(admin, f"{setting}={text}", role=name)
     conninfo = make_conninfo(
         primary.from_regions, dbname=primary.dbname, user=name, password=password, application_name=name
     )

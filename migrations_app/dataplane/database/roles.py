@@ -135,8 +135,8 @@ def needed_by_database(connection: psycopg.Connection[Any], *, fenced: bool = Fa
 
 
 def existing(connection: psycopg.Connection[Any], names: list[str]) -> dict[str, Role]:
-    query = f"SELECT {_COLUMNS} FROM pg_roles r JOIN pg_authid a ON a.oid = r.oid WHERE r.rolname = ANY(%s)"
-    return {role.name: role for role in _read(connection, query, names)}
+    query = "SELECT {columns} FROM pg_roles r JOIN pg_authid a ON a.oid = r.oid WHERE r.rolname = ANY(%s)"
+    return {role.name: role for role in _read(connection, query.format(columns=_COLUMNS), names)}
 
 
 def _read(connection: psycopg.Connection[Any], query: Any, *params: Any) -> list[Role]:
