@@ -11,6 +11,7 @@ from uuid import UUID
 from django.contrib.auth.models import Group, User
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 from django.db.models.functions import Now
 
 from migrations_app import bell, queries, rules
@@ -152,6 +153,13 @@ def teardown(*, move_id: UUID | str, acting_user: User | None, confirm: str) -> 
 
 def put_on_the_books(*, app: App, acting_user: User | None) -> App:
     """Register an existing app, as registration.discover() found it. Raises InvalidInput naming the field."""
+    there = App.objects.filter(Q(slug=app.slug) | Q(region=app.region, database=app.database)).first()
+    if there:
+        raise InvalidInput(
+            f"{there.region}'s database {there.database} is on the books already, as app {there}.",
+            hint="Give another name and another database.",
+            code="already_registered",
+        )
     try:
         app.full_clean()
     except ValidationError as error:

@@ -16,7 +16,7 @@ def configuration(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
         found.append(
             Error(
                 "DATABASE_URL is not set.",
-                hint='Set it to the portal\'s own PostgreSQL, or run `eval "$(python manage.py sandbox env)"`.',
+                hint='Name the portal\'s own PostgreSQL, or: `eval "$(.venv/bin/python manage.py sandbox env)"`.',
                 id="portal.E001",
             )
         )

@@ -36,7 +36,8 @@ class _Unwritten(Move):
 
 
 def preview(*, app_slug: str, dest_slug: str, strategy: str) -> dict[str, Any]:
-    """`{"ok", "steps": [{step, pivot, skip, what}], "preflight": [{check, outcome, found, why, remedy}]}`.
+    """`{"app_id", "source_region", "dest_region", "strategy", "ok", "steps": [{step, pivot, skip, what}],
+    "preflight": [{check, outcome, found, why, remedy}]}`.
 
     Raises as request_move() would.
     """
@@ -49,6 +50,10 @@ def preview(*, app_slug: str, dest_slug: str, strategy: str) -> dict[str, Any]:
     move = _Unwritten(AppMigration(app=app, source_region=app.region, dest_region=dest, strategy=strategy))
     findings = preflight(move)
     return {
+        "app_id": app.slug,
+        "source_region": app.region.slug,
+        "dest_region": dest.slug,
+        "strategy": strategy,
         "ok": all(finding.outcome != "fail" for finding in findings),
         "steps": [
             {

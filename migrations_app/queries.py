@@ -33,7 +33,11 @@ def move(move_id: UUID | str) -> AppMigration:
     try:
         return AppMigration.objects.select_related(*related).get(pk=move_id)
     except (AppMigration.DoesNotExist, ValidationError):
-        raise NotFound(f"There is no move {move_id}.", hint="An id is a UUID.", code="unknown_migration") from None
+        raise NotFound(
+            f"There is no move {move_id}.",
+            hint="manage_migrations get_active and move_app_status tell ids.",
+            code="unknown_migration",
+        ) from None
 
 
 def active_move(slug: str) -> AppMigration | None:
@@ -61,25 +65,27 @@ def replicas_in_use() -> list[SourceReplica]:
 
 def steps_of(row: AppMigration) -> list[dict[str, Any]]:
     """The eleven steps in the plan's order, each with its latest run: `step, state, seconds, attempts, reason, undone,
-    progress (0..1 or None), acts`. `state` is a RunStatus, or "pending"."""
+    undo (its latest run: state, reason, acts), progress (0..1 or None), acts`. `state` is a RunStatus or "pending"."""
     runs: dict[str, list[StepRun]] = {}
-    undone = set()
+    undos: dict[str, StepRun] = {}
     for run in row.step_runs.order_by("id"):
         if run.direction == Direction.DO:
             runs.setdefault(run.step, []).append(run)
-        elif run.status == RunStatus.DONE:
-            undone.add(run.step)
+        else:
+            undos[run.step] = run
     listed = []
     for step in plan_of(row.strategy):
         tries = runs.get(step, [])
         last = tries[-1] if tries else None
+        undo = undos.get(step)
         listed.append(
             {
                 "step": str(step),
                 "pivot": step == PIVOT,
                 "state": last.status if last else "pending",
                 "skipped": bool(last and last.status == RunStatus.SKIPPED),
-                "undone": str(step) in undone,
+                "undone": bool(undo and undo.status == RunStatus.DONE),
+                "undo": {"state": undo.status, "reason": undo.reason, "acts": undo.acts} if undo else None,
                 "attempts": len(tries),
                 "started_at": last.started_at if last else None,
                 "seconds": (last.ended_at - last.started_at).total_seconds() if last and last.ended_at else None,
@@ -140,3 +146,20 @@ def blocked_seconds(row: AppMigration) -> float | None:
     if row.writes_blocked_at is None or row.writes_unblocked_at is None:
         return None
     return (row.writes_unblocked_at - row.writes_blocked_at).total_seconds()
+
+
+def differences_found(row: AppMigration) -> list[dict[str, Any]]:
+    """What the comparison before the pivot found unequal: `kind, name, source, dest`."""
+    return [finding for finding in (row.verification or {}).get("findings", []) if not finding["equal"]]
+
+
+def circumstances(row: AppMigration) -> dict[str, Any]:
+    """What people on call ask besides the published shape."""
+    return {
+        "requested_by": row.requested_by.get_username() if row.requested_by else None,
+        "reason": row.reason,
+        "not_before": row.not_before,
+        "blocked_seconds": blocked_seconds(row),
+        "writes_blocked_at": row.writes_blocked_at,
+        "worker": row.lease_owner or None,
+    }

@@ -37,6 +37,12 @@ def discover(
             hint=f"Create it there, or name another; its cluster is {region.database}.",
             code="unknown_database",
         )
+    if database == cluster(region, database).maintenance or database.startswith("template"):
+        raise InvalidInput(
+            f"--database {database}: it is the cluster's own, not an app's.",
+            hint="Name the app's database.",
+            code="invalid_app",
+        )
     app.blobs = _bucket(app, region, blobs_name)
     app.program = _program(app, region, program)
     if hostname and port is None:

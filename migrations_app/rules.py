@@ -77,6 +77,17 @@ def forbids_move(facts: MoveFacts) -> list[Blocker]:
     return found
 
 
+def forbids_edit(facts: MoveFacts) -> Blocker | None:
+    """What a move or a replica of the app goes by may not change under it."""
+    if facts.active or facts.replica:
+        return Blocker(
+            "app_in_use",
+            f"A move or a replica of {facts.app} goes by this.",
+            "Change it once no move is under way and no replica is kept.",
+        )
+    return None
+
+
 def forbids_abort(move: AppMigration) -> list[Blocker]:
     """Before the pivot only."""
     if move.status in TERMINAL or move.status == Status.ABORTING:
@@ -86,10 +97,16 @@ def forbids_abort(move: AppMigration) -> list[Blocker]:
             Blocker(
                 "past_pivot",
                 "The move is past the point of no return: the app is served from the destination.",
-                f"Once it is completed, go back with `manage_migrations reverse {move.id}`.",
+                _forward_first(move),
             )
         ]
     return []
+
+
+def _forward_first(move: AppMigration) -> str:
+    """What to do with a move past its pivot."""
+    go_on = f"Let it go on with `manage_migrations retry {move.id}`." if move.status == Status.HELD else ""
+    return f"{go_on} Once it is completed, go back with `manage_migrations reverse {move.id}`.".strip()
 
 
 def forbids_retry(move: AppMigration) -> list[Blocker]:
@@ -106,9 +123,7 @@ def forbids_reverse(move: AppMigration, replica: SourceReplica | None, facts: Mo
             Blocker(
                 "not_completed",
                 f"The move is {move.status}; only a completed move can be reversed.",
-                "Abort it instead, or wait until it is completed."
-                if not move.pivot_at
-                else "Wait until it is completed.",
+                _forward_first(move) if move.pivot_at else "Abort it instead, or wait until it is completed.",
             )
         ]
     # The replica to go back to is what a new move would be refused for.

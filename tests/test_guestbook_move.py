@@ -144,11 +144,12 @@ def routes(app: App) -> list[Route | None]:
     return [edge.read(admin_url, app.slug) for admin_url in settings.EDGE_ADMIN_URLS]
 
 
-def nothing_in(region: Region, app: App) -> bool:
+def nothing_in(region: Region, app: App, *, role_was_there: bool = False) -> bool:
+    """Of the app; its role may stay where it was before the portal came."""
     with cluster(region, app.database).admin() as admin:
         roles = admin.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [app.database]).fetchall()
     return not (
-        roles
+        (roles and not role_was_there)
         or cluster(region, app.database).exists()
         or blobs.exists(bucket(region, app))
         or runtime.exists(host(region), app.program)

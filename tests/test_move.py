@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
 from django.conf import LazySettings
 
 from migrations_app import actions, queries
-from migrations_app.dataplane.database import leftovers, replication, tripwire
+from migrations_app.dataplane.database import fence, leftovers, replication, tripwire
 from migrations_app.dataplane.process import no_check
 from migrations_app.errors import PermanentError, TransientError
 from migrations_app.models import Region, SourceReplica
@@ -100,17 +101,93 @@ def test_one_may_go_forward_again_after_a_reverse(shop: Shop, eu: Region) -> Non
         app.execute("INSERT INTO item (name) VALUES ('forth, back and forth')")
 
 
-def test_a_reverse_waits_for_a_replica_that_lags(shop: Shop, us: Region, eu: Region) -> None:
+def test_a_reverse_waits_for_a_replica_that_lags(
+    shop: Shop, us: Region, eu: Region, monkeypatch: pytest.MonkeyPatch
+) -> None:
     move = moved(shop.app, "eu-west-1")
     with shop.cluster(us).connect() as blocker:
-        blocker.execute("BEGIN; LOCK TABLE public.item IN ACCESS EXCLUSIVE MODE")
-        shop.sql(eu, "INSERT INTO item (name) VALUES ('late')")
-        release = threading.Timer(1.5, blocker.execute, ["COMMIT"])
-        release.start()
+
+        def lag(move: Move) -> None:
+            blocker.execute("BEGIN; SELECT 1 FROM public.item WHERE id = 7 FOR UPDATE")
+            shop.sql(eu, "UPDATE item SET name = 'late' WHERE id = 7")
+            threading.Timer(1.5, blocker.execute, ["COMMIT"]).start()
+
+        before(monkeypatch, flipping_routing, lag)
         back = reversed_(move)
-        release.join()
     assert (back.status, back.last_error) == (Status.COMPLETED, "")
-    assert shop.sql(us, "SELECT count(*) FROM item WHERE name = 'late'") == [(1,)]
+    assert shop.sql(us, "SELECT name FROM item WHERE id = 7") == [("late",)]
+
+
+def test_a_reverse_that_finds_the_replica_behind_blocks_nothing_and_leaves_it_streaming(
+    shop: Shop, us: Region, eu: Region, settings: LazySettings
+) -> None:
+    settings.MOVES_DRAIN_SECONDS, settings.MOVES_STEP_TRIES = 0.5, 1
+    move = moved(shop.app, "eu-west-1")
+    with shop.cluster(us).connect() as blocker:
+        blocker.execute("BEGIN; SELECT 1 FROM public.item WHERE id = 7 FOR UPDATE")
+        shop.sql(eu, "UPDATE item SET name = 'late' WHERE id = 7")
+        back = reversed_(move)
+        assert (back.status, back.last_error_code, back.writes_blocked_at) == (Status.FAILED, "stream_stuck", None)
+        blocker.execute("COMMIT")
+    shop.sql(eu, "INSERT INTO item (name) VALUES ('later')")
+    wait_until(lambda: shop.sql(us, "SELECT count(*) FROM item WHERE name IN ('late', 'later')") == [(2,)])
+    settings.MOVES_DRAIN_SECONDS = 30
+    assert reversed_(move).status == Status.COMPLETED
+
+
+def test_writes_come_back_even_if_the_replicas_region_is_gone(
+    shop: Shop, us: Region, eu: Region, settings: LazySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.MOVES_STEP_TRIES = 1
+    move = moved(shop.app, "eu-west-1")
+    monkeypatch.setattr(flipping_routing, "_bring_up_to_date", fail_for_good)
+    monkeypatch.setattr(fence, "shut", fail_for_good)
+    back = reversed_(move)
+    assert (back.status, back.last_error) == (Status.HELD, "the cause")
+    with shop.connect(eu) as app:
+        app.execute("INSERT INTO item (name) VALUES ('served where it was')")
+
+
+def test_a_way_back_that_cannot_be_set_up_is_found_before_anything_is_blocked(
+    shop: Shop, us: Region, eu: Region, settings: LazySettings
+) -> None:
+    settings.MOVES_STEP_TRIES = 1
+    Region.objects.filter(pk=eu.pk).update(conn_from_regions="host=127.0.0.1 port=1 dbname=postgres")
+    move = moved(shop.app, "eu-west-1")
+    assert (move.status, move.current_step, move.writes_blocked_at) == (Status.FAILED, Step.RESERVING_DEST, None)
+    assert traces(shop, eu) == []
+
+
+def test_a_schema_changed_since_the_cutover_refuses_the_reverse_and_is_named(shop: Shop, eu: Region) -> None:
+    move = moved(shop.app, "eu-west-1")
+    shop.sql(eu, "ALTER TABLE event ADD COLUMN who text")
+    back = reversed_(move)
+    assert (back.status, back.app.region, back.last_error_code) == (Status.FAILED, eu, "sides_differ")
+    assert any("event" in difference["name"] for difference in queries.differences_found(back))
+    with shop.connect(eu) as app:
+        app.execute("INSERT INTO event (who) VALUES ('me')")
+
+
+def test_lifting_the_fence_ends_nobody_who_came_after(shop: Shop, us: Region) -> None:
+    stop = threading.Event()
+    written: list[int] = []
+
+    def write() -> None:
+        while not stop.is_set():
+            with shop.connect(us) as app:
+                app.execute("INSERT INTO item (name) VALUES ('busy')")
+                written.append(1)
+
+    at = shop.cluster(us)
+    with ThreadPoolExecutor(4) as pool:
+        writers = [pool.submit(write) for _ in range(4)]
+        wait_until(lambda: len(written) > 20)
+        fence.end_read_only_sessions(at, grace_seconds=1, check=no_check)
+        before_end = len(written)
+        wait_until(lambda: len(written) > before_end + 20)
+        stop.set()
+    ended = [writer.exception() for writer in writers]
+    assert sum(error is not None for error in ended) <= 1  # the one that was there before, at most
 
 
 def test_a_teardown_frees_the_old_region_and_gives_the_way_back_up(shop: Shop, us: Region, eu: Region) -> None:
@@ -275,7 +352,7 @@ def test_a_drain_is_not_done_before_the_row_has_arrived(shop: Shop, us: Region, 
 
 def test_the_tripwire_sees_rows_and_nothing_else(shop: Shop, us: Region) -> None:
     at = shop.cluster(us)
-    tripwire.create(at, "portal_test_wire")
+    tripwire.create(at, "portal_test_wire", patience_seconds=30)
     try:
         shop.sql(us, "ANALYZE item")
         assert tripwire.changes(at, "portal_test_wire") == []

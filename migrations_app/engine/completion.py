@@ -22,4 +22,4 @@ def complete(journal: Journal) -> None:
             region_id=move.source_region_id,
             size_bytes=move.fact("replica_size_bytes", 0),
         )
-        change_status(move, Status.COMPLETED, verb="complete")
+        change_status(move, Status.COMPLETED, verb="complete", last_error="", last_error_code="")

@@ -21,7 +21,7 @@ from migrations_app.engine import completion
 from migrations_app.engine.journal import Journal
 from migrations_app.engine.lease import Lease, claim
 from migrations_app.engine.plan import plan_of, undo_order
-from migrations_app.errors import AbortRequested, Deferred, LeaseLost, StepError
+from migrations_app.errors import AbortRequested, Deferred, LeaseLost, StepError, TransientError
 from migrations_app.models import AppMigration
 from migrations_app.states import WORKED, Direction, RunStatus, Status, Step
 from migrations_app.steps import STEPS
@@ -39,6 +39,7 @@ def run_move(move_id: UUID | str) -> str:
     lease = claim(AppMigration.objects.filter(status__in=WORKED), move_id)
     if lease is None:
         return f"Move {move_id} is not due, or another runner has it."
+    log.info("move.claimed", move=str(move_id), token=lease.token, previous_owner_died=lease.previous_owner_died)
     with lease.kept():
         try:
             sentence = Executor(lease).carry()
@@ -55,8 +56,7 @@ def run_move(move_id: UUID | str) -> str:
 class Executor:
     def __init__(self, lease: Lease[AppMigration]) -> None:
         self.journal = Journal(lease)
-        if lease.previous_owner_died:
-            self._count_death()
+        self.previous_owner_died = lease.previous_owner_died
 
     @property
     def row(self) -> AppMigration:
@@ -64,6 +64,8 @@ class Executor:
 
     def carry(self) -> str:
         try:
+            if self.previous_owner_died:
+                self._count_death()
             if self.row.status == Status.QUEUED:
                 self.journal.change_status(Status.RUNNING, verb="start")
             if self.row.status == Status.RUNNING:
@@ -72,7 +74,7 @@ class Executor:
             self.row.refresh_from_db()
         if self.row.status == Status.ABORTING:
             self._backward()
-        return f"The move is {self.row.status} at {self.row.current_step}."
+        return f"{self.row.status}, {self.row.current_step}"
 
     # -- forward --------------------------------------------------------------------------------------------
 
@@ -110,13 +112,18 @@ class Executor:
 
     def _once(self, step: Step, direction: Direction) -> None:
         work = STEPS[step]
-        if direction is Direction.UNDO:
-            work.undo(self.journal)
-        elif reason := work.skip(self.journal):
-            self.journal.end(RunStatus.SKIPPED, reason=reason)
-            return
-        else:
-            work.do(self.journal)
+        try:
+            if direction is Direction.UNDO:
+                work.undo(self.journal)
+            elif reason := work.skip(self.journal):
+                self.journal.end(RunStatus.SKIPPED, reason=reason)
+                return
+            else:
+                work.do(self.journal)
+        except OSError as error:  # a full disk, a folder that cannot be written
+            raise TransientError(
+                f"The worker's machine: {error}.", hint="Check the folder MOVES_WORK_DIR.", code="worker_machine"
+            ) from error
         self.journal.end(RunStatus.DONE)
 
     def _give_up(self, step: Step, direction: Direction, error: StepError) -> None:
@@ -161,6 +168,8 @@ class Executor:
         self.journal.note_error(
             f"The worker died while on {self.row.current_step}.", "worker_died", worker_deaths=deaths
         )
+        if deaths >= MAX_WORKER_DEATHS:
+            self.journal.close_open_runs()
         if deaths >= MAX_WORKER_DEATHS and self.row.status in (Status.RUNNING, Status.ABORTING):
             self.journal.change_status(
                 Status.HELD, verb="hold", reason=f"{deaths} workers died on {self.row.current_step}."

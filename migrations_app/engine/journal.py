@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import structlog
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, TextField, Value
@@ -32,6 +33,9 @@ def appended_act(text: str) -> CombinedExpression:
     return CombinedExpression(F("acts"), "||", JSONObject(at=Now(), text=Value(text, TextField())))
 
 
+log = structlog.get_logger()
+
+
 class Journal(Move):
     def __init__(self, lease: Lease[AppMigration]) -> None:
         self.lease = lease
@@ -51,7 +55,7 @@ class Journal(Move):
         self._write_run(acts=appended_act(text))
 
     def check(self) -> None:
-        if self.lease.lost.is_set():
+        if self.lease.lost:
             raise LeaseLost
         if self.undoing:
             return
@@ -104,9 +108,7 @@ class Journal(Move):
         with self._locked() as row:
             if direction is Direction.DO and row.status != Status.RUNNING:
                 raise AbortRequested
-            row.step_runs.filter(status=RunStatus.RUNNING).update(
-                status=RunStatus.INTERRUPTED, ended_at=Now(), reason="Its runner went away."
-            )
+            self.close_open_runs()
             runs = row.step_runs.filter(step=step, direction=direction)
             self.run = runs.filter(status=RunStatus.WAITING).first()
             if self.run:
@@ -121,7 +123,15 @@ class Journal(Move):
             row.save(update_fields=["current_step", "step_started_at", "retry_count", "worker_deaths"])
         self.row.refresh_from_db()
 
+    def close_open_runs(self) -> None:
+        """A run that a dead runner left open is not running."""
+        StepRun.objects.filter(migration_id=self.lease.pk, status=RunStatus.RUNNING).update(
+            status=RunStatus.INTERRUPTED, ended_at=Now(), reason="Its runner went away."
+        )
+
     def end(self, status: RunStatus, *, reason: str = "", error_code: str = "") -> None:
+        if self.run:
+            log.info("step.ended", move=str(self.row.pk), step=str(self.run.step), status=str(status), reason=reason)
         self._write_run(status=status, ended_at=Now(), reason=reason, error_code=error_code)
         self.run = None
 

@@ -41,14 +41,20 @@ def free_and_due() -> Q:
 
 @dataclass
 class Lease(Generic[T]):
-    """What a runner holds: the row's key, its fencing token, and two flags that its keeper thread raises."""
+    """What a runner holds: the row's key, its fencing token, and what its keeper thread has seen."""
 
     rows: QuerySet[T]
     pk: Any
     token: int
     previous_owner_died: bool
-    lost: threading.Event = field(default_factory=threading.Event)
+    renewed_at: float = field(default_factory=time.monotonic)
+    taken_over: threading.Event = field(default_factory=threading.Event)
     abort_wanted: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def lost(self) -> bool:
+        """Another runner has the row, or may have: the lease was not renewed in time, whatever its keeper hangs in."""
+        return self.taken_over.is_set() or time.monotonic() - self.renewed_at > settings.MOVES_LEASE_SECONDS
 
     @property
     def mine(self) -> QuerySet[T]:
@@ -76,24 +82,21 @@ class Lease(Generic[T]):
             keeper.join()
 
     def _keep(self, stop: threading.Event) -> None:
-        renewed_at = time.monotonic()
         try:
-            while not stop.wait(_LOOK_SECONDS):
+            while not stop.wait(_LOOK_SECONDS) and not self.lost:
                 now = time.monotonic()
-                if now - renewed_at > settings.MOVES_LEASE_SECONDS:
-                    self.lost.set()  # it ran out while the database was away: another runner may have it
-                    return
                 try:
-                    if now - renewed_at >= settings.MOVES_BEAT_SECONDS:
-                        self.mine.update(lease_expires_at=_expiry())
-                        renewed_at = now
+                    if now - self.renewed_at >= settings.MOVES_BEAT_SECONDS and self.mine.update(
+                        lease_expires_at=_expiry()
+                    ):
+                        self.renewed_at = now
                     row = self.rows.filter(pk=self.pk).values("fencing_token", *self._status_field()).first()
                 except DatabaseError as error:
                     log.warning("lease.keeper_cannot_reach_database", error=type(error).__name__)
                     connection.close()
                     continue
                 if row is None or row["fencing_token"] != self.token:
-                    self.lost.set()
+                    self.taken_over.set()
                 elif row.get("status") == Status.ABORTING:
                     self.abort_wanted.set()
         finally:
@@ -105,6 +108,7 @@ class Lease(Generic[T]):
 
 def claim(rows: QuerySet[T], pk: Any) -> Lease[T] | None:
     """Claim the row if it is in `rows`, due, and free; None otherwise."""
+    asked_at = time.monotonic()
     previous = rows.filter(pk=pk).values_list("lease_owner", flat=True).first()
     claimed = (
         rows.filter(free_and_due(), pk=pk)
@@ -119,7 +123,7 @@ def claim(rows: QuerySet[T], pk: Any) -> Lease[T] | None:
         return None
     every_row: QuerySet[T] = rows.model._default_manager.all()
     token = every_row.values_list("fencing_token", flat=True).get(pk=pk)
-    return Lease(rows=every_row, pk=pk, token=token, previous_owner_died=bool(previous))
+    return Lease(rows=every_row, pk=pk, token=token, previous_owner_died=bool(previous), renewed_at=asked_at)
 
 
 def _expiry() -> Any:

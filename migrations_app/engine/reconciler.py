@@ -1,11 +1,40 @@
-"""Rings again for every row that is due and that nobody works on. Safe to run more than once at a time."""
+"""Looks after rows that are due and that nobody works on. Safe to run more than once at a time."""
 
 from __future__ import annotations
 
+from contextlib import suppress
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models.functions import Now
+
 from migrations_app import bell
 from migrations_app.engine.lease import free_and_due
+from migrations_app.errors import Refused
 from migrations_app.models import AppMigration, SourceReplica
-from migrations_app.states import WORKED, ReplicaState
+from migrations_app.states import WORKED, ReplicaState, Status
+from migrations_app.transitions import change_status
+
+
+def abort_overdue() -> int:
+    """Abort moves that keep writes blocked past their budget and that no runner looks after, held ones too."""
+    aborted = 0
+    for strategy, seconds in settings.MOVES_BLOCK_BUDGET_SECONDS.items():
+        overdue = AppMigration.objects.filter(
+            free_and_due(),
+            strategy=strategy,
+            status__in=[Status.RUNNING, Status.HELD],
+            pivot_at__isnull=True,
+            writes_unblocked_at__isnull=True,
+            writes_blocked_at__lt=Now() - timedelta(seconds=seconds),
+        )
+        for move in overdue:
+            reason = f"Writes were blocked for longer than the {seconds} s they may be."
+            with suppress(Refused), transaction.atomic():
+                change_status(move, Status.ABORTING, verb="abort", reason=reason, ends_as=Status.ABORTED)
+                aborted += 1
+    return aborted
 
 
 def ring_due() -> int:

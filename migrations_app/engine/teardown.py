@@ -55,7 +55,8 @@ class Teardown:
         if self.app.program:
             runtime.remove(host(self.replica.region), self.app.program, check=self._check)
             self._act(f"Removed the program {self.app.program}.")
-        shutil.rmtree(settings.MOVES_WORK_DIR / str(self.move.pk), ignore_errors=True)
+        for move in AppMigration.objects.filter(app=self.app, initiated_at__lte=self.move.initiated_at):
+            shutil.rmtree(settings.MOVES_WORK_DIR / str(move.pk), ignore_errors=True)
         with transaction.atomic():
             self.lease.write(state=ReplicaState.TORN_DOWN, ended_at=Now(), last_error="")
             record(
@@ -70,10 +71,11 @@ class Teardown:
         replica, primary = (
             cluster(region, self.app.database) for region in (self.replica.region, self.move.dest_region)
         )
-        if replica.exists():
-            replication.unsubscribe(replica, name)
+        # The primary first: its slot would fill the disk of the region that serves, should the replica's be gone.
         replication.unpublish(primary, name, check=self._check)
         replication.restore_identity(primary, self.move.fact("identity", []))
+        if replica.exists():
+            replication.unsubscribe(replica, name)
         self._act(f"Ended the stream from {primary.region}: subscription, slot, publication and role {name}.")
 
     def _drop_database(self) -> None:
@@ -98,7 +100,7 @@ class Teardown:
         return sorted({name for move in arrivals for name in move.fact("roles_made", [])})
 
     def _check(self) -> None:
-        if self.lease.lost.is_set():
+        if self.lease.lost:
             raise LeaseLost
 
     def _act(self, text: str) -> None:

@@ -44,7 +44,7 @@ class PortalCommand(BaseCommand):
             self.complain(
                 PortalError(
                     "The portal's database does not answer.",
-                    hint='Check DATABASE_URL; in a checkout: `eval "$(python manage.py sandbox env)"`.',
+                    hint='Check DATABASE_URL; in a checkout: `eval "$(.venv/bin/python manage.py sandbox env)"`.',
                     code="portal_database_away",
                 )
             )

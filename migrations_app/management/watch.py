@@ -16,7 +16,7 @@ from rich.text import Text
 
 from migrations_app import queries
 from migrations_app.models import AppMigration
-from migrations_app.states import TERMINAL, RunStatus, Status
+from migrations_app.states import TERMINAL, Direction, RunStatus, Status
 
 _LOOK_SECONDS = 0.25
 _ICONS = {
@@ -54,9 +54,9 @@ def _until_still(move_id: UUID, show: Any) -> AppMigration:
 
 def as_text(move: AppMigration) -> str:
     """The move in a dozen lines: who, where, how far, what is wrong."""
-    lines = [_headline(move)]
+    lines = [_headline(move), *_circumstances(move)]
     for step in queries.steps_of(move):
-        icon, _ = _ICONS[step["state"]]
+        icon = "↶" if step["undone"] else _ICONS[step["state"]][0]
         lines.append(f"  {icon} {step['step']:<32} {_remark(step)}".rstrip())
     if move.last_error and move.status != Status.COMPLETED:
         lines.append(f"Last error: {move.last_error}")
@@ -66,6 +66,25 @@ def as_text(move: AppMigration) -> str:
 def _headline(move: AppMigration) -> str:
     word = "reverse" if move.kind == "reverse" else "move"
     return f"{word} {move.pk}  {move.app}  {move.source_region} → {move.dest_region}  {move.status}"
+
+
+def _circumstances(move: AppMigration) -> list[str]:
+    """Who asked and why; when it may start; how long writes were or are blocked; what became of the replica."""
+    about = queries.circumstances(move)
+    asked = f"asked for by {about['requested_by'] or 'an operator'} at {move.initiated_at:%Y-%m-%d %H:%M} UTC"
+    lines = [f"  {asked}: {move.reason}" if move.reason else f"  {asked}"]
+    if move.not_before and move.status == Status.QUEUED:
+        lines.append(f"  not before {move.not_before:%Y-%m-%d %H:%M} UTC")
+    if about["blocked_seconds"] is not None:
+        lines.append(f"  writes were blocked for {about['blocked_seconds']:.1f} s")
+    elif move.writes_blocked_at:
+        lines.append(f"  writes are blocked since {move.writes_blocked_at:%H:%M:%S} UTC")
+    if about["worker"]:
+        lines.append(f"  worked on by {about['worker']}")
+    replica = getattr(move, "source_replica", None)
+    if replica:
+        lines.append(f"  its replica in {replica.region}: {replica.state}")
+    return lines
 
 
 def _remark(step: dict[str, Any]) -> str:
@@ -99,19 +118,20 @@ def _screen(move: AppMigration) -> Group:
 
 
 class _LinePrinter:
-    """Prints what is new since it was last called."""
+    """Prints what is new since it was last called: every act, and how every attempt ended, undoing included."""
 
     def __init__(self) -> None:
-        self._acts_printed: dict[str, int] = {}
-        self._ended: set[tuple[str, int]] = set()
+        self._printed: dict[int, int] = {}
+        self._ended: set[int] = set()
 
     def __call__(self, move: AppMigration) -> None:
-        for step in queries.steps_of(move):
-            acts = step["acts"]
-            for act in acts[self._acts_printed.get(step["step"], 0) :]:
-                print(f"  {step['step']}: {act['text']}", flush=True)  # noqa: T201
-            self._acts_printed[step["step"]] = len(acts)
-            ended = step["state"] in (RunStatus.DONE, RunStatus.SKIPPED, RunStatus.FAILED, RunStatus.INTERRUPTED)
-            if ended and (step["step"], step["attempts"]) not in self._ended:
-                self._ended.add((step["step"], step["attempts"]))
-                print(f"{_ICONS[step['state']][0]} {step['step']:<32} {_remark(step)}", flush=True)  # noqa: T201
+        for run in move.step_runs.order_by("id"):
+            name = run.step if run.direction == Direction.DO else f"undo {run.step}"
+            for act in run.acts[self._printed.get(run.pk, 0) :]:
+                print(f"  {name}: {act['text']}", flush=True)  # noqa: T201
+            self._printed[run.pk] = len(run.acts)
+            if run.ended_at and run.pk not in self._ended:
+                self._ended.add(run.pk)
+                took = f"{(run.ended_at - run.started_at).total_seconds():.1f} s"
+                remark = run.reason if run.status == RunStatus.SKIPPED else f"{took}  {run.reason}".rstrip()
+                print(f"{_ICONS[run.status][0]} {name:<32} {run.status}  {remark}", flush=True)  # noqa: T201

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
@@ -9,6 +10,8 @@ from migrations_app import rules
 from migrations_app.models import names
 from migrations_app.models.region import Region
 from migrations_app.states import REPLICA_OPEN, TERMINAL, Kind
+
+MOVED_FIELDS = ("region", "database", "blobs", "program", "hostname", "port")
 
 
 class App(models.Model):
@@ -57,6 +60,16 @@ class App(models.Model):
     def upstream_in(self, region: Region) -> str:
         """`host:port` under which edges reach the app in `region`."""
         return f"{region.app_host}:{self.port}"
+
+    def clean(self) -> None:
+        before = App.objects.filter(pk=self.pk).first()
+        if before is None:
+            return
+        changed = [name for name in MOVED_FIELDS if getattr(before, name) != getattr(self, name)]
+        facts = before.move_facts(before.region)
+        blocker = rules.forbids_edit(facts) if changed else None
+        if blocker:
+            raise ValidationError({name: f"{blocker.reason} {blocker.hint}" for name in changed})
 
     def move_facts(self, dest: Region, kind: Kind = Kind.MOVE) -> rules.MoveFacts:
         """What the rules on a move to `dest` look at, as it is now."""

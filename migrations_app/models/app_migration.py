@@ -99,10 +99,6 @@ class AppMigration(Leased):
                 raise ValidationError({"dest_region": [f"{b.reason} {b.hint}".strip() for b in blockers]})
 
     @property
-    def is_active(self) -> bool:
-        return self.status in ACTIVE
-
-    @property
     def name_in_regions(self) -> str:
         """Name of what the move makes in the regions: slot, publication, subscription, role."""
         return f"portal_{self.id.hex[:16]}"

@@ -11,6 +11,7 @@ from django.conf import settings
 from migrations_app.dataplane import blobs, edge, runtime
 from migrations_app.dataplane.database import dump
 from migrations_app.dataplane.database.connection import Cluster, rows, value
+from migrations_app.dataplane.database.replication import SENTINEL_SCHEMA
 from migrations_app.move import Move, bucket, host
 
 Outcome = Literal["pass", "warn", "fail"]
@@ -119,6 +120,16 @@ def extensions(move: Move) -> Iterator[Finding]:
                 )
 
 
+def sentinel_schema(move: Move) -> list[Finding]:
+    if move.is_reverse or not move.source_db.exists():
+        return []
+    with move.source_db.connect() as connection:
+        if not value(connection, "SELECT count(*) FROM pg_namespace WHERE nspname = %s", SENTINEL_SCHEMA):
+            return []
+    found = f"{move.app.database} has a schema {SENTINEL_SCHEMA}, which is the portal's name for its own."
+    return [_fail(sentinel_schema, found, "Rename it; drop it if an earlier move left it.")]
+
+
 def prepared_transactions(move: Move) -> Iterator[Finding]:
     with move.source_db.admin() as admin:
         for (gid,) in rows(admin, "SELECT gid FROM pg_prepared_xacts WHERE database = %s", move.app.database):
@@ -187,6 +198,7 @@ CHECKS: tuple[Callable[[Move], list[Finding] | Iterator[Finding]], ...] = (
     versions,
     logical_replication,
     extensions,
+    sentinel_schema,
     prepared_transactions,
     superuser_sessions,
     blob_stores,

@@ -9,7 +9,7 @@ How long: the comparison of both sides, then an instant.
 Reads move before the hard fence goes up, so that none fails for want of a database; both sides are equal and neither
 takes writes, so it does not matter which one answers (docs/decisions/0002). Every gate comes before the commit:
 
-    drained → equal → reads moved → hard fence → nothing written behind the fence → commit
+    drained → equal → way back prepared → reads moved → hard fence → nothing written behind the fence → commit
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from migrations_app.dataplane import runtime
 from migrations_app.dataplane.database import fence, leftovers, replication, tripwire
 from migrations_app.errors import PermanentError
 from migrations_app.move import Move, host
-from migrations_app.steps import routing
+from migrations_app.steps import routing, way_back
 from migrations_app.steps.reserving_dest import stream_name
 from migrations_app.verification.comparison import compare
 
@@ -36,8 +36,10 @@ def do(move: Move) -> None:
     if not move.row.pivot_at:
         if move.fact("shut"):  # an earlier attempt got as far as the hard fence
             fence.open_up(move.source_db, move.fact("source")["connect"])
+        way_back.undo_identity(move)
         _bring_up_to_date(move)
         _verify(move)
+        way_back.prepare(move)
     routing.route(move, move.dest, fenced=True)
     fence.await_quiet(move.source_db, grace_seconds=_READS_UNDER_WAY_SECONDS, check=move.check)
     move.remember(shut=True)
@@ -54,8 +56,9 @@ def do(move: Move) -> None:
 
 def undo(move: Move) -> None:
     fence.open_up(move.source_db, move.fact("source")["connect"])
-    routing.route(move, move.source, fenced=True)
-    move.act(f"Reads are served from {move.source} again.")
+    if move.is_reverse:
+        way_back.undo_identity(move)
+    move.act(f"The app may connect in {move.source} again; its reads come back with its writes.")
 
 
 def _bring_up_to_date(move: Move) -> None:
@@ -99,7 +102,7 @@ def _verify(move: Move) -> None:
     if not report.equal:
         raise PermanentError(
             report.sentence(),
-            hint="The move's verification report names every difference.",
+            hint=f"`move_app_status {move.app} {move.row.pk}` names every difference.",
             code="sides_differ",
         )
 

@@ -12,10 +12,10 @@ from django.db import transaction
 from django.db.models import Q
 
 from migrations_app.errors import Deferred, PermanentError
-from migrations_app.models import AppMigration, Region
+from migrations_app.models import App, AppMigration, Region
 from migrations_app.move import Move
 from migrations_app.preflight import preflight
-from migrations_app.states import ACTIVE
+from migrations_app.states import ACTIVE, REPLICA_OPEN
 
 _LOOK_AGAIN_SECONDS = 5
 
@@ -59,4 +59,25 @@ def _take_slot(move: Move) -> None:
                     f"Waits for a free slot in {region}: {busy} of {region.concurrent_moves} moves are under way.",
                     seconds=_LOOK_AGAIN_SECONDS,
                 )
+        _refuse_taken_names(move)
         move.remember(slot=True)
+
+
+def _refuse_taken_names(move: Move) -> None:
+    """Another app that lives at the destination, has a replica there or is on its way there may not have the same
+    database, bucket, program or port. Both regions are locked, so of two such moves one gets here first."""
+    app, dest = move.app, move.dest
+    others = App.objects.exclude(pk=app.pk).filter(
+        Q(region=dest)
+        | Q(source_replicas__region=dest, source_replicas__state__in=REPLICA_OPEN)
+        | Q(migrations__dest_region=dest, migrations__status__in=ACTIVE, migrations__facts__slot=True)
+    )
+    for field in ("database", "blobs", "program", "port"):
+        value = getattr(app, field)
+        taken_by = others.filter(**{field: value}).first() if value else None
+        if taken_by:
+            raise PermanentError(
+                f"{field} {value} is taken in {dest} by {taken_by}.",
+                hint="Two apps of one region need different ones; change it, then request the move again.",
+                code="name_taken",
+            )

@@ -9,6 +9,8 @@ How long: seconds.
 
 from __future__ import annotations
 
+from django.conf import settings
+
 from migrations_app.dataplane import blobs
 from migrations_app.dataplane.database import creation, fence, replication, roles
 from migrations_app.errors import PermanentError
@@ -31,15 +33,18 @@ def do(move: Move) -> None:
     _reserve_roles(move)
     if move.is_reverse:
         _check_replica(move)
-        return
-    _reserve_database(move)
-    if move.app.blobs:
-        _reserve_bucket(move)
+    else:
+        _reserve_database(move)
+        if move.app.blobs:
+            _reserve_bucket(move)
+    replication.probe(move.dest_db, move.source_db, move.name)
+    move.act(f"{move.source} can subscribe to {move.dest}: the way back can be set up.")
 
 
 def undo(move: Move) -> None:
+    replication.unpublish(move.dest_db, move.name, check=move.check)
     if move.is_reverse:
-        replication.lift_sentinel(move.source_db, move.dest_db)
+        replication.lift_sentinel(move.source_db, move.dest_db, stream=stream_name(move))
         move.act("Took the sentinel away; the replica goes on streaming.")
     elif move.fact("database_reserved"):
         creation.drop(move.dest_db)
@@ -54,7 +59,7 @@ def drop_roles(move: Move, names: list[str]) -> None:
     """Drop roles this move made, members before groups do not matter: PostgreSQL ends memberships with the role."""
     with move.dest_db.admin() as admin:
         for name in names:
-            if roles.drop(admin, name):
+            if roles.drop(admin, name, made_just_now=True):
                 move.act(f"Dropped role {name} in {move.dest}.")
             else:
                 move.act(f"Kept role {name} in {move.dest}: something there needs it now.")
@@ -121,7 +126,15 @@ def _check_replica(move: Move) -> None:
             code="replica_broken",
         )
     replication.lay_sentinel(move.source_db, move.dest_db, stream)
-    move.act(f"The replica in {move.dest} streams from {move.source}.")
+    seconds = replication.drain(
+        move.source_db,
+        move.dest_db,
+        stream,
+        replication.position(move.source_db),
+        deadline_seconds=settings.MOVES_DRAIN_SECONDS,
+        check=move.check,
+    )
+    move.act(f"The replica in {move.dest} streams from {move.source} and is {seconds:.2f} s behind.")
 
 
 def stream_name(move: Move) -> str:

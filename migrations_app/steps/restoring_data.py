@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from migrations_app.dataplane.database import creation, dump, replication
+from migrations_app.dataplane.database import creation, dump, fence, replication
 from migrations_app.move import Move
 from migrations_app.steps.reserving_dest import create_empty
 
@@ -27,6 +27,7 @@ def do(move: Move) -> None:
         creation.drop(dest)
         create_empty(move)
         move.act("An earlier attempt left rows behind; began with an empty database again.")
+    fence.raise_flag(dest)  # a runner that died while making the database may have left it without
     with move.source_db.connect() as connection:
         total = len(replication.tables(connection))
     dump.restore(
@@ -34,7 +35,7 @@ def do(move: Move) -> None:
         move.dump_folder,
         jobs=jobs,
         check=move.check,
-        on_table=lambda begun: move.progress(min(begun, total), total, "tables"),
+        on_table=lambda begun: move.progress(min(begun, total) - 1, total, "tables"),  # begun, not done
     )
     dump.analyze(dest, jobs=jobs, check=move.check)
     move.act(f"Restored {dest.dbname} in {move.dest} and gathered statistics.")

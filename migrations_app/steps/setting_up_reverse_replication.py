@@ -1,7 +1,7 @@
 """setting_up_reverse_replication: keep the old region as a live replica.
 
-What changes: at the destination a publication, a slot, a role for the stream, and a replica identity for tables that
-    have none; at the source the subscription. All before writes open, so no row is copied and none missed.
+What changes: at the source the subscription to what way_back.py made at the destination, and the same replica
+    identities. All before writes open, so no row is copied and none missed.
 Done when: a row written at the destination has arrived at the source.
 Undo: none; it comes after the pivot.
 How long: seconds.
@@ -28,9 +28,7 @@ def do(move: Move) -> None:
         move.act(f"Ended the old stream from {move.source} to {move.dest}; nothing was left on it.")
     else:
         tripwire.drop_slot(replica, move.name, check=move.check)
-    _give_identity(move)
-    replication.lay_sentinel(primary, replica, move.name)
-    replication.publish(primary, move.name)
+    replication.give_identity(replica, replication.missing_identity(replica))
     replication.subscribe(primary, replica, move.name)
     seconds = replication.prove_stream(
         primary, replica, deadline_seconds=settings.MOVES_DRAIN_SECONDS, check=move.check
@@ -40,17 +38,3 @@ def do(move: Move) -> None:
 
 def undo(move: Move) -> None:
     """Comes after the pivot: there is only forward."""
-
-
-def _give_identity(move: Move) -> None:
-    """Both sides alike. What was before is remembered first, for the teardown to put back."""
-    before = move.row.reverses.fact("identity", []) if move.row.reverses else []
-    known = {tuple(entry[:2]) for entry in (*before, *move.fact("identity", []))}
-    missing = replication.missing_identity(move.dest_db)
-    new = [entry for entry in missing if tuple(entry[:2]) not in known]
-    move.remember(identity=[*(move.fact("identity") or before), *new])
-    for side in (move.dest_db, move.source_db):
-        replication.give_identity(side, replication.missing_identity(side))
-    if missing:
-        names = ", ".join(".".join(entry[:2]) for entry in missing)
-        move.act(f"Gave a replica identity to {names}, until the replica is torn down.")

@@ -27,7 +27,7 @@ def do(move: Move) -> None:
     dest = move.dest_db
     fence.lower_flag(dest, move.fact("source")["flag"])
     ended = fence.end_read_only_sessions(dest, grace_seconds=settings.MOVES_WRITER_GRACE_SECONDS, check=move.check)
-    fence.prove_writable(dest)
+    fence.prove_writable(dest, move.fact("source")["flag"])
     move.act(f"{move.dest} takes writes: proven by one; ended {ended} sessions that were still read-only.")
     routing.route(move, move.dest, fenced=False)
     if move.app.is_routed:

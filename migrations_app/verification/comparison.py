@@ -186,7 +186,8 @@ _QUERIES = {
     "large objects": "SELECT count(*) || ', hash ' || coalesce(sum(hashtextextended(l::text, 0)::numeric), 0) "
     "FROM (" + leftovers.LARGE_OBJECTS + ") l",
     "extensions": "SELECT string_agg(extname || ' ' || extversion, ', ' ORDER BY extname) FROM pg_extension",
-    "populated materialised views": "SELECT count(*) FROM pg_class WHERE relkind = 'm' AND relispopulated",
+    "populated materialised views": "SELECT string_agg(oid::regclass::text, ', ' ORDER BY oid::regclass::text "
+    "COLLATE \"C\") FROM pg_class WHERE relkind = 'm' AND relispopulated",
 }
 
 

@@ -15,11 +15,14 @@ _NOISE = re.compile(r"^(\\restrict .*|\\unrestrict .*|-- Dumped .*|-- PostgreSQL
 
 # `x IN ('a', 'b')` on a varchar is worded with one cast around the array, and once that was restored with one in each
 # element.
-_CONSTANT = r"E?'(?:[^'\\\\]|''|\\\\.)*'::[a-z ]+(?:\(\d+\))?"
+_CONSTANT = r"E?'(?:[^'\\]|''|\\.)*'::[a-z ]+(?:\(\d+\))?"
 _CAST_ARRAY = re.compile(rf"\(ARRAY\[({_CONSTANT}(?:, {_CONSTANT})*)\]\)::([a-z ]+)\[\]")
 
 # A child's columns come in another order after a restore if its parents got some of them later.
 _CHILD = re.compile(r"^(CREATE (?:UNLOGGED )?TABLE .*? \(\n)(.*?)(\n\)\nINHERITS \()", re.DOTALL)
+
+# A policy's roles come in the order in which the cluster keeps its roles.
+_POLICY = re.compile(r"^CREATE POLICY .*?(?= USING \(| WITH CHECK \(|;\n|;$)", re.DOTALL)
 
 Entry = tuple[str, str]
 
@@ -36,7 +39,7 @@ def entries(dump: str) -> Counter[Entry]:
 
 
 def _settled(definition: str) -> str:
-    """The definition as it is worded from the second restore on: PostgreSQL's first wording does not stay the same."""
+    """The definition without what differs between equal databases: PostgreSQL does not always word it the same."""
 
     def cast_each(found: re.Match[str]) -> str:
         constants = re.findall(_CONSTANT, found[1])
@@ -45,7 +48,10 @@ def _settled(definition: str) -> str:
     def sort_columns(found: re.Match[str]) -> str:
         return found[1] + ",\n".join(sorted(found[2].split(",\n"))) + found[3]
 
-    return _CHILD.sub(sort_columns, _CAST_ARRAY.sub(cast_each, definition))
+    def sort_words(found: re.Match[str]) -> str:
+        return " ".join(sorted(found[0].replace(",", " ").split()))
+
+    return _POLICY.sub(sort_words, _CHILD.sub(sort_columns, _CAST_ARRAY.sub(cast_each, definition)))
 
 
 def differing(source: Counter[Entry], dest: Counter[Entry], *, definitions: bool = True) -> list[str]:

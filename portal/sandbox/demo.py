@@ -120,9 +120,11 @@ class Demo:
             raise DemoFailed(f"An earlier demo's move is held: {move.last_error}", hint="`sandbox reset` begins anew.")
         app.refresh_from_db()
         replica = SourceReplica.objects.filter(app=app, state__in=REPLICA_OPEN).first()
-        if replica and replica.state == ReplicaState.RETAINED:
+        if replica:
             self.say(f"Tearing down the replica that an earlier demo left in {replica.region}.")
-            self._teardown(str(replica.migration_id), app)
+            if replica.state == ReplicaState.RETAINED:
+                actions.teardown(move_id=replica.migration_id, acting_user=self.requester, confirm=app.slug)
+            self._torn_down(replica)
 
     def _target(self, region: Region) -> Target:
         return Target(
@@ -197,14 +199,18 @@ class Demo:
             "bytes": done.fact("replica_size_bytes"),
         }
 
-    def _teardown(self, move_id: str, app: App) -> dict[str, Any]:
-        began = time.monotonic()
-        replica = actions.teardown(move_id=move_id, acting_user=self.requester, confirm=app.slug)
+    def _torn_down(self, replica: SourceReplica) -> None:
+        give_up_at = time.monotonic() + _TEARDOWN_SECONDS
         while replica.state != ReplicaState.TORN_DOWN:
-            if time.monotonic() - began > _TEARDOWN_SECONDS:
+            if time.monotonic() > give_up_at:
                 raise DemoFailed(f"The replica is not torn down yet: {replica.last_error or 'no worker takes it'}.")
             time.sleep(0.1)
             replica.refresh_from_db()
+
+    def _teardown(self, move_id: str, app: App) -> dict[str, Any]:
+        began = time.monotonic()
+        replica = actions.teardown(move_id=move_id, acting_user=self.requester, confirm=app.slug)
+        self._torn_down(replica)
         if not self.quiet:
             for act in replica.acts:
                 self.say(f"  {act['text']}")
@@ -223,9 +229,7 @@ class Demo:
 def _summary(report: dict[str, Any]) -> str:
     blocked = report["blocked_seconds"]
     return (
-        f"{report['status']}: writes were blocked for {blocked:.2f} s; "
-        if blocked
-        else f"{report['status']}: writes were never blocked; "
+        f"{report['status']}: writes were blocked for {blocked:.2f} s; " if blocked else f"{report['status']}: "
     ) + (
         f"{report['acknowledged_writes']} writes acknowledged, {report['lost_writes']} lost, "
         f"{report['duplicated_writes']} duplicated, {report['refused_writes']} refused by the fence; "

@@ -59,7 +59,7 @@ def test_no_write_is_lost_over_many_rounds(app: App, regions: dict[str, Region])
             print(f"round {number + 1}: {move.source_region} → {dest}: {move.status} at {move.current_step}")
             if move.status == Status.ABORTED:
                 assert app.region == move.source_region
-                assert nothing_in(dest, app)
+                assert nothing_in(dest, app, role_was_there=dest.slug == "us-east-1")
                 continue
             assert move.status == Status.COMPLETED, move.last_error
             if chance.random() < 0.5:

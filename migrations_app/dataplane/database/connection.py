@@ -69,6 +69,11 @@ class Cluster:
         return make_conninfo(self.conninfo, dbname=dbname)
 
     @property
+    def maintenance(self) -> str:
+        """The database that the region's own connection string names."""
+        return str(psycopg.conninfo.conninfo_to_dict(self.conninfo).get("dbname") or "postgres")
+
+    @property
     def target(self) -> str:
         """Connection string of the app's database, for pg_dump and its like."""
         return self.conninfo_for(self.dbname)
@@ -123,8 +128,7 @@ class Cluster:
     @contextmanager
     def admin(self) -> Iterator[psycopg.Connection[Any]]:
         """A session in the database that the region's own connection string names."""
-        maintenance = psycopg.conninfo.conninfo_to_dict(self.conninfo).get("dbname") or "postgres"
-        with self.connect(str(maintenance)) as connection:
+        with self.connect(self.maintenance) as connection:
             yield connection
 
     def exists(self) -> bool:

@@ -58,7 +58,12 @@ def read(cluster: Cluster) -> Definition:
             is_template=row[8],
             comment=row[9],
             grants=frozenset(grants.read(connection, _ACL, cluster.dbname)),
-            settings=frozenset(settings.of_database(connection, cluster.dbname)),
+            # Without those of the portal's own role: replication.py makes some where it applies a stream.
+            settings=frozenset(
+                (role, setting)
+                for role, setting in settings.of_database(connection, cluster.dbname)
+                if role != connection.info.user
+            ),
             has_public_schema=row[10],
             has_plpgsql=row[11],
         )

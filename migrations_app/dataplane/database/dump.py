@@ -9,6 +9,7 @@ import shutil
 import threading
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,9 @@ def _run(
     refused = [line for line in done.stderr_tail.splitlines() if _REFUSED.search(line)]
     if done.returncode and refused and not _PASSING.search(refused[0]):
         raise PermanentError(refused[0], hint="Correct it in the source's database, or at the destination.", code=code)
-    return done.raise_for_status()
+    # The lines around an error quote the app's rows and passwords.
+    errors = [line for line in done.stderr_tail.splitlines() if " error: " in line]
+    return replace(done, stderr_tail="\n".join(errors)).raise_for_status()
 
 
 def dump(source: Cluster, folder: Path, *, jobs: int, check: Check, on_table: OnTable) -> int:
@@ -131,30 +134,47 @@ def _checksum(path: Path, check: Check) -> dict[str, str | int]:
     return {"bytes": path.stat().st_size, "sha256": digest.hexdigest()}
 
 
+# Grants one after the other: what a role passes on, it grants itself, and for that needs what it was granted before.
+# Then what may need the grants, as pg_restore has it too.
+_GRANTS = re.compile(rb"^\d+; \d+ \d+ (?:DEFAULT )?ACL ")
+_AFTER_GRANTS = re.compile(rb"^\d+; \d+ \d+ (?:MATERIALIZED VIEW DATA|(?:COMMENT - )?EVENT TRIGGER) ")
+
+
 def restore(dest: Cluster, folder: Path, *, jobs: int, check: Check, on_table: OnTable) -> None:
     """Restore the dump into the empty database.
 
     What is computed on the way (materialised views) is so under the database's own settings; no event trigger fires.
     Errors: PermanentError `restore_failed`, with what the server said.
     """
-    _run(
-        [
-            client("pg_restore"),
-            f"--jobs={jobs}",
-            "--exit-on-error",
-            "--no-publications",
-            "--no-subscriptions",
-            "--no-tablespaces",
-            "--verbose",
-            f"--dbname={dest.target}",
-            "--",
-            str(folder),
-        ],
-        check=check,
-        on_table=on_table,
-        options=dest.session_options(wording=False),
-        code="restore_failed",
-    )
+    listed = _run([client("pg_restore"), "--list", "--", str(folder)], check=check, options="").stdout
+    parts: dict[str, list[bytes]] = {"objects": [], "grants": [], "after": []}
+    for entry in listed.splitlines():
+        part = "grants" if _GRANTS.match(entry) else "after" if _AFTER_GRANTS.match(entry) else "objects"
+        parts[part].append(entry)
+    for part, entries in parts.items():
+        if not entries:
+            continue
+        contents = folder.with_name(f"{part}.list")
+        contents.write_bytes(b"\n".join(entries) + b"\n")
+        _run(
+            [
+                client("pg_restore"),
+                f"--jobs={1 if part == 'grants' else jobs}",
+                f"--use-list={contents}",
+                "--exit-on-error",
+                "--no-publications",
+                "--no-subscriptions",
+                "--no-tablespaces",
+                "--verbose",
+                f"--dbname={dest.target}",
+                "--",
+                str(folder),
+            ],
+            check=check,
+            on_table=on_table if part == "objects" else None,
+            options=dest.session_options(wording=False),
+            code="restore_failed",
+        )
 
 
 def analyze(dest: Cluster, *, jobs: int, check: Check) -> list[str]:

@@ -38,6 +38,22 @@ _SESSIONS = """
 """
 
 
+# One that was busy a moment ago does not count as idle: it is between two statements of a request.
+_IDLE_OR_NOT = (
+    "SELECT pid, state = 'idle' AND backend_xid IS NULL AND state_change < clock_timestamp() - interval '10 ms'"
+    + _SESSIONS
+)
+_BEGAN_BEFORE = " AND backend_start <= %s"
+# Also who stepped over the flag and holds a transaction id.
+_POSSIBLE_WRITERS = " AND (backend_start <= %s OR backend_xid IS NOT NULL)"
+
+_STARTING = """
+SELECT l.pid FROM pg_locks l JOIN pg_database d ON d.oid = l.objid
+ WHERE d.datname = %s AND l.locktype = 'object' AND l.classid = 'pg_database'::regclass AND l.pid <> pg_backend_pid()
+"""
+_STARTING_SECONDS = 5
+
+
 @dataclass(frozen=True)
 class Settled:
     """How the soft fence came to hold: sessions ended while idle, and those ended in the middle of a transaction."""
@@ -103,11 +119,29 @@ def settle(cluster: Cluster, flagged_at: datetime, *, grace_seconds: float, chec
     Errors: PermanentError `prepared_transaction`; TransientError `writers_left` if sessions do not go.
     """
     give_up_at = time.monotonic() + grace_seconds
+    with cluster.admin() as admin:
+        while prepared := _prepared(admin, cluster.dbname):
+            if time.monotonic() > give_up_at:
+                raise PermanentError(
+                    f"Prepared transactions hold {cluster.dbname} open: {', '.join(prepared)}.",
+                    hint="COMMIT PREPARED or ROLLBACK PREPARED each of them, then request the move again.",
+                    code="prepared_transaction",
+                )
+            check()
+            time.sleep(0.02)
+    return _end_sessions(cluster, _POSSIBLE_WRITERS, flagged_at, grace_seconds=grace_seconds, check=check)
+
+
+def _end_sessions(
+    cluster: Cluster, which: str, began_before: datetime, *, grace_seconds: float, check: Check
+) -> Settled:
+    """End sessions while they are idle, and past the grace also those that are not, until none of `which` is left."""
+    give_up_at = time.monotonic() + grace_seconds
     ended_idle = ended_busy = 0
     with cluster.admin() as admin:
+        _await_starting_sessions(admin, cluster.dbname, check)
         while True:
-            _refuse_prepared(admin, cluster.dbname)
-            sessions = _possible_writers(admin, cluster.dbname, flagged_at)
+            sessions = rows(admin, _IDLE_OR_NOT + which, cluster.dbname, APPLICATION_NAME, began_before)
             if not sessions:
                 return Settled(ended_idle, ended_busy)
             out_of_patience = time.monotonic() > give_up_at
@@ -123,36 +157,26 @@ def settle(cluster: Cluster, flagged_at: datetime, *, grace_seconds: float, chec
             time.sleep(0.02)
 
 
-def _possible_writers(admin: psycopg.Connection[Any], dbname: str, flagged_at: datetime) -> list[tuple[int, bool]]:
-    """`(pid, is idle)`: sessions that began before the flag, and any that hold a transaction id all the same."""
-    return [
-        (row[0], row[1])
-        for row in rows(
-            admin,
-            f"SELECT pid, state = 'idle' AND backend_xid IS NULL {_SESSIONS} "
-            "AND (backend_start <= %s OR backend_xid IS NOT NULL)",
-            dbname,
-            APPLICATION_NAME,
-            flagged_at,
-        )
-    ]
+def _prepared(admin: psycopg.Connection[Any], dbname: str) -> list[str]:
+    return [row[0] for row in rows(admin, "SELECT gid FROM pg_prepared_xacts WHERE database = %s", dbname)]
 
 
-def _refuse_prepared(admin: psycopg.Connection[Any], dbname: str) -> None:
-    prepared = [row[0] for row in rows(admin, "SELECT gid FROM pg_prepared_xacts WHERE database = %s", dbname)]
-    if prepared:
-        raise PermanentError(
-            f"Prepared transactions hold {dbname} open: {', '.join(prepared)}.",
-            hint="COMMIT PREPARED or ROLLBACK PREPARED each of them, then request the move again.",
-            code="prepared_transaction",
-        )
+def _await_starting_sessions(admin: psycopg.Connection[Any], dbname: str, check: Check) -> None:
+    """Wait for sessions that read their settings and their right to connect before we changed them, and that
+    pg_stat_activity does not show in the database yet: they hold its start-up lock."""
+    starting = {row[0] for row in rows(admin, _STARTING, dbname)}
+    give_up_at = time.monotonic() + _STARTING_SECONDS
+    while starting and time.monotonic() < give_up_at:
+        check()
+        time.sleep(0.01)
+        starting &= {row[0] for row in rows(admin, _STARTING, dbname)}
 
 
 def end_read_only_sessions(cluster: Cluster, *, grace_seconds: float, check: Check) -> int:
     """After the flag is down: end the sessions that began under it, for they would stay read-only. Returns how many."""
     with cluster.admin() as admin:
         now = value(admin, "SELECT clock_timestamp()")
-    settled = settle(cluster, now, grace_seconds=grace_seconds, check=check)
+    settled = _end_sessions(cluster, _BEGAN_BEFORE, now, grace_seconds=grace_seconds, check=check)
     return settled.ended_idle + settled.ended_busy
 
 
@@ -229,6 +253,7 @@ def end_every_session(cluster: Cluster, *, check: Check) -> int:
     ended: set[int] = set()
     give_up_at = time.monotonic() + 30
     with cluster.admin() as admin:
+        _await_starting_sessions(admin, cluster.dbname, check)
         while pids := [row[0] for row in rows(admin, f"SELECT pid {_SESSIONS}", cluster.dbname, APPLICATION_NAME)]:
             for pid in pids:
                 value(admin, "SELECT pg_terminate_backend(%s)", pid)

@@ -166,10 +166,35 @@ def publish(primary: Cluster, name: str) -> None:
             value(connection, "SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", name)
 
 
-def subscribe(primary: Cluster, replica: Cluster, name: str) -> None:
-    """At the replica: the subscription, reading the slot that publish() made. Starts over if there is a half-made one.
+def probe(primary: Cluster, replica: Cluster, name: str) -> None:
+    """Let the replica's cluster connect to the primary as its subscription will: made, and rolled back.
 
-    Its role exists for this stream only; a new password each time, kept nowhere but in the replica's own catalog.
+    Leaves the stream's role at the primary. Errors: those of the connection, before anything depends on it.
+    """
+    conninfo = _stream_role(primary, name)
+    with replica.connect() as connection, connection.transaction(force_rollback=True):
+        connection.execute(_create_subscription(name, conninfo, ["create_slot = false", "enabled = false"]))
+
+
+def subscribe(primary: Cluster, replica: Cluster, name: str) -> None:
+    """At the replica: the subscription, reading the slot that publish() made. A half-made one is begun anew."""
+    conninfo = _stream_role(primary, name)
+    unsubscribe(replica, name)
+    with replica.admin() as admin:
+        # What applies the stream takes the settings of the database as an app does, unless its role has others there.
+        for setting, text in replica.safe_settings().items():
+            settings.apply(admin, f"{setting}={text}", role=_ourselves(admin), dbname=replica.dbname)
+    with replica.connect() as connection:
+        options = ["create_slot = false", "copy_data = false"]
+        if connection.info.server_version >= 160000:
+            options += ["origin = none", "run_as_owner = true", "streaming = parallel"]
+        connection.execute(_create_subscription(name, conninfo, options))
+
+
+def _stream_role(primary: Cluster, name: str) -> str:
+    """Make the stream's role, or give it a new password, and return the connection string of its subscription.
+
+    The password is kept nowhere but in the replica's own catalog.
     """
     password = secrets.token_urlsafe(32)
     role = sql.Identifier(name)
@@ -180,32 +205,35 @@ def subscribe(primary: Cluster, replica: Cluster, name: str) -> None:
         admin.execute(sql.SQL("GRANT CONNECT ON DATABASE {} TO {}").format(sql.Identifier(primary.dbname), role))
         for setting, text in primary.safe_settings().items():
             settings.apply(admin, f"{setting}={text}", role=name)
-    conninfo = make_conninfo(
+    return make_conninfo(
         primary.from_regions, dbname=primary.dbname, user=name, password=password, application_name=name
     )
-    with replica.connect() as connection:
-        unsubscribe(replica, name)
-        options = ["create_slot = false", "copy_data = false"]
-        if connection.info.server_version >= 160000:
-            options += ["origin = none", "run_as_owner = true", "streaming = parallel"]
-        connection.execute(
-            sql.SQL("CREATE SUBSCRIPTION {} CONNECTION {} PUBLICATION {} WITH ({}, slot_name = {})").format(
-                sql.Identifier(name),
-                sql.Literal(conninfo),
-                sql.Identifier(name),
-                sql.SQL(", ".join(options)),  # the words above
-                sql.Literal(name),
-            )
-        )
+
+
+def _create_subscription(name: str, conninfo: str, options: list[str]) -> sql.Composed:
+    return sql.SQL("CREATE SUBSCRIPTION {} CONNECTION {} PUBLICATION {} WITH ({}, slot_name = {})").format(
+        sql.Identifier(name),
+        sql.Literal(conninfo),
+        sql.Identifier(name),
+        sql.SQL(", ".join(options)),
+        sql.Literal(name),
+    )
 
 
 def unsubscribe(replica: Cluster, name: str) -> bool:
     """Drop the subscription and leave its slot alone; False if there is none."""
     with replica.connect() as connection:
-        if not value(connection, "SELECT count(*) FROM pg_subscription WHERE subname = %s", name):
-            return False
-        drop_subscription(connection, name)
-    return True
+        there = value(connection, "SELECT count(*) FROM pg_subscription WHERE subname = %s", name) == 1
+        if there:
+            drop_subscription(connection, name)
+    with replica.admin() as admin:
+        for setting in replica.safe_settings():
+            settings.reset(admin, setting, role=_ourselves(admin), dbname=replica.dbname)
+    return there
+
+
+def _ourselves(connection: psycopg.Connection[Any]) -> str:
+    return value(connection, "SELECT current_user")
 
 
 def unpublish(primary: Cluster, name: str, *, check: Check) -> None:
@@ -272,12 +300,31 @@ def prove_stream(primary: Cluster, replica: Cluster, *, deadline_seconds: float,
     return time.monotonic() - began
 
 
-def lift_sentinel(primary: Cluster, replica: Cluster) -> None:
-    """Drop the sentinel's table on both sides, at the primary first so that the replica never misses one it needs."""
-    for cluster in (primary, replica):
-        if cluster.exists():
-            with cluster.connect() as connection:
-                connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(SENTINEL_SCHEMA)))
+def lift_sentinel(primary: Cluster, replica: Cluster, *, stream: str = "") -> None:
+    """Drop the sentinel's table on both sides, at the primary first so that the replica never misses one it needs.
+
+    Of a `stream` that lags, rows of the sentinel may still be under way: then the replica's table stays, for apply
+    would stop without it. It goes with the replica, or with the next reverse.
+    """
+    drop = sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(SENTINEL_SCHEMA))
+    with primary.connect() as connection:
+        connection.execute(drop)
+    if stream and not _is_drained(primary, stream, position(primary)):
+        return
+    with replica.connect() as connection:
+        connection.execute(drop)
+
+
+def _is_drained(primary: Cluster, name: str, lsn: str) -> bool:
+    """The stream is confirmed up to `lsn`, or is within two seconds."""
+    give_up_at = time.monotonic() + 2
+    query = "SELECT confirmed_flush_lsn >= %s::pg_lsn FROM pg_replication_slots WHERE slot_name = %s"
+    with primary.admin() as admin:
+        while not value(admin, query, lsn, name):
+            if time.monotonic() > give_up_at:
+                return False
+            time.sleep(0.05)
+    return True
 
 
 def position(cluster: Cluster) -> str:

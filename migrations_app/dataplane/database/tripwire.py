@@ -1,4 +1,4 @@
-"""A logical slot made once the fence holds: any row change behind the fence stays on it and is seen.
+"""A logical slot that stands at the fence: any row change behind it stays on the slot and is seen.
 
 Decoded with test_decoding, which needs no publication and so touches nothing of the app's.
 """
@@ -17,20 +17,35 @@ from migrations_app.errors import TransientError
 _CHANGE = re.compile(r"(table .+?: (?:INSERT|UPDATE|DELETE|TRUNCATE)):", re.DOTALL)
 
 
-def create(cluster: Cluster, name: str) -> None:
-    """Make the slot. Waits for write transactions of the whole cluster, at most 60 seconds.
+def create(cluster: Cluster, name: str, *, patience_seconds: int) -> None:
+    """Make the slot, unless it is there. Waits for write transactions of the whole cluster.
 
-    Errors: TransientError `database_57014` when they last longer.
+    Errors: TransientError `database_57014` when they last longer than the patience.
     """
     with cluster.connect() as connection:
-        connection.execute("SET statement_timeout = '60s'")
+        value(connection, "SELECT set_config('statement_timeout', %s, false)", f"{patience_seconds}s")
         if not value(connection, "SELECT count(*) FROM pg_replication_slots WHERE slot_name = %s", name):
             value(connection, "SELECT pg_create_logical_replication_slot(%s, 'test_decoding')", name)
+
+
+def arm(cluster: Cluster, name: str, lsn: str) -> None:
+    """Move the slot on to `lsn`, unless it was made behind it: what was written before is of no interest."""
+    with cluster.connect() as connection:
+        value(
+            connection,
+            "SELECT pg_replication_slot_advance(slot_name, %s::pg_lsn) FROM pg_replication_slots "
+            "WHERE slot_name = %s AND confirmed_flush_lsn < %s::pg_lsn",
+            lsn,
+            name,
+            lsn,
+        )
 
 
 def changes(cluster: Cluster, name: str) -> list[str]:
     """The first few row changes since the slot was made, as test_decoding words them without their values."""
     with cluster.connect() as connection:
+        # A commit of ours flushes what others committed without waiting for the disk; the slot reads what is flushed.
+        value(connection, "SELECT pg_logical_emit_message(true, 'portal', '')")
         found = rows(
             connection,
             "SELECT data FROM pg_logical_slot_peek_changes("

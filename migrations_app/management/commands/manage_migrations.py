@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from argparse import SUPPRESS
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -27,7 +28,7 @@ class Command(PortalCommand):
             command.add_argument("--as", dest="as_user", metavar="USER", help="act as this user")
         verbs.add_parser("list_source_replicas", help="the replicas that moves left behind, with size and cost")
         for command in verbs.choices.values():
-            command.add_argument("--json", action="store_true", default=False, help="print one JSON object")
+            command.add_argument("--json", action="store_true", default=SUPPRESS, help="print one JSON object")
 
     def run(self, **options: Any) -> None:
         getattr(self, f"_{options['verb']}")(options)

@@ -53,8 +53,13 @@ class Command(PortalCommand):
 
     def _dry_run(self, options: dict[str, Any]) -> None:
         plan = preview.preview(app_slug=options["slug"], dest_slug=options["dest"], strategy=options["strategy"])
-        lines = [f"{step['step']:<32} {step['skip'] or step['what']}" for step in plan["steps"]]
-        lines += ["", *(f"{f['outcome']:<5} {f['check']}: {f['found'] or 'nothing found'}" for f in plan["preflight"])]
+        lines = [f"{plan['app_id']}: {plan['source_region']} → {plan['dest_region']}, {plan['strategy']}", ""]
+        for step in plan["steps"]:
+            lines.append(f"{step['step']:<32} {'skipped: ' + step['skip'] if step['skip'] else step['what']}")
+        lines.append("")
+        for finding in plan["preflight"]:
+            said = " ".join(filter(None, (finding["found"], finding["why"], finding["remedy"])))
+            lines.append(f"{finding['outcome']:<5} {finding['check']}{': ' + said if said else ''}")
         self.answer(plan, "\n".join(lines))
         if not plan["ok"]:
             sys.exit(EXIT_FAILED)

@@ -25,4 +25,14 @@ class Command(PortalCommand):
             raise NotFound(f"{slug} has no move {move.pk}.", code="unknown_migration")
         if options["watch"]:
             move = watch(move.pk, plain=self.as_json)
-        self.answer({**queries.describe_move(move), "steps": queries.steps_of(move)}, as_text(move))
+        differences = queries.differences_found(move)
+        text = "\n".join([as_text(move), *(f"Differs: {d['kind']} {d['name']}" for d in differences)])
+        self.answer(
+            {
+                **queries.describe_move(move),
+                **queries.circumstances(move),
+                "steps": queries.steps_of(move),
+                "differences": differences,
+            },
+            text,
+        )

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management.base import CommandParser
 from django.db import OperationalError, close_old_connections
 
-from migrations_app.engine.reconciler import ring_due
+from migrations_app.engine.reconciler import abort_overdue, ring_due
 from migrations_app.management.base import PortalCommand
 
 log = structlog.get_logger()
@@ -22,11 +22,13 @@ class Command(PortalCommand):
 
     def run(self, **options: Any) -> None:
         if options["once"]:
+            abort_overdue()
             rung = ring_due()
             self.answer({"rung": rung}, f"Rang for {rung}.")
             return
         while True:
             try:
+                abort_overdue()
                 ring_due()
             except OperationalError as error:
                 log.warning("reconcile.database_away", error=type(error).__name__)

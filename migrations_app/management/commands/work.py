@@ -10,6 +10,7 @@ from rq import Worker
 from rq.serializers import JSONSerializer
 
 from migrations_app import bell, queries
+from migrations_app.errors import PortalError
 from migrations_app.management.base import PortalCommand
 
 
@@ -28,4 +29,7 @@ class Command(PortalCommand):
         connection = redis.from_url(settings.REDIS_URL)
         connections.close_all()  # the forked job opens its own
         worker = Worker([bell.queue_of(region.slug, connection)], connection=connection, serializer=JSONSerializer)
-        worker.work(burst=options["burst"], logging_level="WARNING")
+        try:
+            worker.work(burst=options["burst"], logging_level="WARNING")
+        except redis.RedisError as error:
+            raise PortalError("Redis does not answer.", hint="Check REDIS_URL.", code="redis_away") from error

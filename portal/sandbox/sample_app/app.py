@@ -44,6 +44,8 @@ PICTURE_NAME = re.compile(r"[a-z0-9-]{1,80}\.(png|jpg|gif)")
 PICTURE_KINDS = {b"\x89PNG\r\n\x1a\n": "png", b"\xff\xd8\xff": "jpg", b"GIF8": "gif"}
 CONTENT_TYPES = {"png": "image/png", "jpg": "image/jpeg", "gif": "image/gif"}
 
+READ_TRIES = 3
+
 ENTRIES = """
     SELECT e.id, e.number, e.key, a.name AS author, e.message, e.details, e.created_at,
            ARRAY(SELECT p.name FROM entry_pictures p WHERE p.entry_id = e.id ORDER BY p.name) AS pictures
@@ -218,16 +220,17 @@ class GuestBook:
     # Reads
 
     def read(self, work: Callable[[Connection], T]) -> T:
-        """Run a read; once more on a new session when the first one broke under it."""
-        try:
-            with self.pool.connection() as connection:
-                return work(connection)
-        except PoolTimeout:
-            raise
-        except (psycopg.OperationalError, psycopg.InterfaceError) as error:
-            log.info("a read is tried again: %s", error)
-            with self.pool.connection() as connection:
-                return work(connection)
+        """Run a read; again on a new session when one breaks under it, as it may when the server ends them all."""
+        for _ in range(READ_TRIES - 1):
+            try:
+                with self.pool.connection() as connection:
+                    return work(connection)
+            except PoolTimeout:
+                raise
+            except (psycopg.OperationalError, psycopg.InterfaceError) as error:
+                log.info("a read is tried again: %s", error)
+        with self.pool.connection() as connection:
+            return work(connection)
 
     def latest(self, limit: int) -> list[Entry]:
         return self.read(lambda c: c.execute(ENTRIES + "ORDER BY e.id DESC LIMIT %s", [limit]).fetchall())

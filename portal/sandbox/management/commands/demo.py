@@ -53,7 +53,7 @@ class Command(PortalCommand):
         if not options["exit"]:
             status = lifecycle.status()
             self._say(f"\nThe portal runs at {status.portal}/ — logins are in {status.logins}")
-            self._say("`python manage.py sandbox down` stops it.")
+            self._say("`.venv/bin/python manage.py sandbox down` stops it.")
         if self.as_json:
             self.stdout.write(json.dumps(report))
         if not ok:

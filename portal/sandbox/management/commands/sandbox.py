@@ -42,7 +42,10 @@ class Command(BaseCommand):
         status = verbs.add_parser("status", help="What runs. Exit status 0 when all does, else 1.")
         status.add_argument("--json", action="store_true", help="One JSON object.")
         verbs.add_parser("reset", help="Stop everything and remove every file.")
-        verbs.add_parser("env", help='`eval "$(manage.py sandbox env)"` sets a shell up for psql, rclone, manage.py.')
+        verbs.add_parser(
+            "env",
+            help='`eval "$(.venv/bin/python manage.py sandbox env)"` sets a shell up for psql, rclone, manage.py.',
+        )
         verbs.add_parser("seed")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -63,7 +66,9 @@ class Command(BaseCommand):
         self.stdout.write(f"The edge is at {status.edge}")
         for region in status.regions:
             self.stdout.write(f"{region['slug']}: {region['database']}")
-        self.stdout.write('`eval "$(manage.py sandbox env)"` sets a shell up for psql, rclone and manage.py.')
+        self.stdout.write(
+            '`eval "$(.venv/bin/python manage.py sandbox env)"` sets a shell up for psql, rclone and manage.py.'
+        )
 
     def _down(self, **options: Any) -> None:
         from portal.sandbox import lifecycle
