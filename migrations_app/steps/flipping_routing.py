@@ -67,12 +67,12 @@ def _bring_up_to_date(move: Move) -> None:
         return
     _drain(move)
     source, dest = move.source_db, move.dest_db
-    tables = leftovers.copy_unlogged_tables(source, dest, check=move.check)
+    tables = leftovers.copy_unstreamed_tables(source, dest, check=move.check)
     objects = leftovers.copy_large_objects(source, dest, check=move.check)
-    views = leftovers.refresh_materialised_views(dest, check=move.check)
+    views = leftovers.refresh_materialised_views(dest, check=move.check, source=source)
     sequences = leftovers.copy_sequences(source, dest)
     move.act(
-        f"Copied what no stream carries: {sequences} sequences, {len(tables)} unlogged tables, {objects} large "
+        f"Copied what no stream carries: {sequences} sequences, {len(tables)} tables, {objects} large "
         f"objects; refreshed {len(views)} materialised views."
     )
 

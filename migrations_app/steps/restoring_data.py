@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from migrations_app.dataplane.database import creation, dump, fence, replication
+from migrations_app.dataplane.database import creation, dump, fence, leftovers, replication
 from migrations_app.move import Move
 from migrations_app.steps.reserving_dest import create_empty
 
@@ -37,8 +37,12 @@ def do(move: Move) -> None:
         check=move.check,
         on_table=lambda begun: move.progress(min(begun, total) - 1, total, "tables"),  # begun, not done
     )
-    dump.analyze(dest, jobs=jobs, check=move.check)
-    move.act(f"Restored {dest.dbname} in {move.dest} and gathered statistics.")
+    left_out = dump.analyze(dest, jobs=jobs, check=move.check)
+    leftovers.refresh_materialised_views(dest, check=move.check, source=move.source_db)
+    move.act(
+        f"Restored {dest.dbname} in {move.dest} and gathered statistics"
+        + (f", but for {', '.join(left_out)}." if left_out else ".")
+    )
 
 
 def undo(move: Move) -> None:

@@ -29,6 +29,7 @@ def do(move: Move) -> None:
     else:
         tripwire.drop_slot(replica, move.name, check=move.check)
     replication.give_identity(replica, replication.missing_identity(replica))
+    replication.make_sentinel(replica)
     replication.subscribe(primary, replica, move.name)
     seconds = replication.prove_stream(
         primary, replica, deadline_seconds=settings.MOVES_DRAIN_SECONDS, check=move.check

@@ -20,7 +20,7 @@ def prepare(move: Move) -> None:
     if missing:
         names = ", ".join(".".join(entry[:2]) for entry in missing)
         move.act(f"Gave a replica identity to {names} in {move.dest}, until the replica is torn down.")
-    replication.lay_sentinel(dest, move.source_db, move.name)
+    replication.make_sentinel(dest)
     replication.publish(dest, move.name)
     move.act(f"Made publication and slot {move.name} in {move.dest}.")
 

@@ -47,7 +47,7 @@ def copy_sequences(source: Cluster, dest: Cluster) -> int:
     return len(differing)
 
 
-def copy_unlogged_tables(source: Cluster, dest: Cluster, *, check: Check) -> list[str]:
+def copy_unstreamed_tables(source: Cluster, dest: Cluster, *, check: Check) -> list[str]:
     """Replace the rows of every unlogged table, and of every other that no stream carries. Returns the tables."""
     with source.connect() as at_source, dest.connect() as at_dest:
         found = rows(

@@ -253,12 +253,16 @@ def unpublish(primary: Cluster, name: str, *, check: Check) -> None:
 # -- proof ----------------------------------------------------------------------------------------------------------
 
 
+def make_sentinel(cluster: Cluster) -> None:
+    with cluster.connect() as connection:
+        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(SENTINEL_SCHEMA)))
+        connection.execute(sql.SQL("CREATE TABLE IF NOT EXISTS {} (id uuid PRIMARY KEY)").format(_SENTINEL))
+
+
 def lay_sentinel(primary: Cluster, replica: Cluster, name: str) -> None:
     """Make the sentinel's table on both sides and let the stream carry it, if there is a stream already."""
-    for cluster in (replica, primary):
-        with cluster.connect() as connection:
-            connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(sql.Identifier(SENTINEL_SCHEMA)))
-            connection.execute(sql.SQL("CREATE TABLE IF NOT EXISTS {} (id uuid PRIMARY KEY)").format(_SENTINEL))
+    make_sentinel(replica)
+    make_sentinel(primary)
     with primary.connect() as connection:
         published = rows(
             connection,

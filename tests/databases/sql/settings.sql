@@ -1,0 +1,43 @@
+-- Settings of a database that would trip whoever works in it without care.
+CREATE ROLE settings_owner NOLOGIN;
+CREATE DATABASE :"db" OWNER settings_owner IS_TEMPLATE true CONNECTION LIMIT 0;
+\connect :"db"
+CREATE TABLE t (id int PRIMARY KEY, a text);
+INSERT INTO t SELECT n, 'a' || n FROM generate_series(1, 5000) n;
+CREATE TABLE no_key (a text);
+INSERT INTO no_key VALUES ('x');
+CREATE SCHEMA pgx;
+CREATE TABLE pgx.t (id int PRIMARY KEY);
+INSERT INTO pgx.t VALUES (1);
+CREATE SEQUENCE pgx.s;
+SELECT setval('pgx.s', 41) \g /dev/null
+CREATE UNLOGGED TABLE u (a text);
+INSERT INTO u VALUES (E'back\\slash');
+CREATE TABLE arrays (id int PRIMARY KEY, a text[]);
+INSERT INTO arrays VALUES (1, ARRAY['x', NULL]);
+CREATE MATERIALIZED VIEW counted AS SELECT count(*) FROM t;
+CREATE FUNCTION refuse() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'no DDL here'; END $$;
+CREATE FUNCTION refuse_login() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN IF session_user <> 'portal' THEN RAISE 'nobody logs in'; END IF; END $$;
+GRANT ALL ON ALL TABLES IN SCHEMA public, pgx TO settings_owner;
+ALTER DATABASE :"db" SET standard_conforming_strings = off;
+ALTER DATABASE :"db" SET role = 'settings_owner';
+ALTER DATABASE :"db" SET statement_timeout = '1ms';
+ALTER DATABASE :"db" SET transaction_timeout = '1ms';
+ALTER DATABASE :"db" SET idle_session_timeout = '1ms';
+ALTER DATABASE :"db" SET lock_timeout = '1ms';
+ALTER DATABASE :"db" SET idle_in_transaction_session_timeout = '1ms';
+ALTER DATABASE :"db" SET default_transaction_isolation = 'serializable';
+ALTER DATABASE :"db" SET default_transaction_deferrable = on;
+ALTER DATABASE :"db" SET quote_all_identifiers = on;
+ALTER DATABASE :"db" SET client_encoding = 'LATIN1';
+ALTER DATABASE :"db" SET session_replication_role = 'replica';
+ALTER DATABASE :"db" SET search_path = 'nowhere';
+ALTER DATABASE :"db" SET client_min_messages = 'error';
+ALTER DATABASE :"db" SET row_security = off;
+ALTER DATABASE :"db" SET array_nulls = off;
+ALTER DATABASE :"db" SET xmloption = 'document';
+REVOKE ALL ON DATABASE :"db" FROM PUBLIC, settings_owner;
+CREATE EVENT TRIGGER refuse ON ddl_command_start EXECUTE FUNCTION refuse();
+ALTER EVENT TRIGGER refuse ENABLE ALWAYS;
+CREATE EVENT TRIGGER refuse_login ON login EXECUTE FUNCTION refuse_login();
+ALTER EVENT TRIGGER refuse_login ENABLE ALWAYS;

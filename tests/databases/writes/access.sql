@@ -1,0 +1,7 @@
+SET SESSION AUTHORIZATION access_owner;
+INSERT INTO app.t VALUES (11, 'late', NULL);
+UPDATE app.t SET a = 'changed' WHERE id = 1;
+INSERT INTO app.u VALUES (1);
+SELECT lo_create(7002) \g /dev/null
+GRANT SELECT ON LARGE OBJECT 7002 TO access_guest WITH GRANT OPTION;
+REVOKE UPDATE ON LARGE OBJECT 7001 FROM access_owner;

@@ -1,0 +1,57 @@
+-- What an app may write between a cutover and a reverse, of every kind.
+SET search_path = sales, public;
+SET client_min_messages = warning;
+INSERT INTO customer (name, status, kind, home, net) VALUES ('late', 'new', 'a', ROW('l', 1, '{happy}')::address, 3);
+UPDATE customer SET mood = 'happy', net = net + 1 WHERE id % 3 = 0;
+DELETE FROM customer WHERE name = 'c10';
+INSERT INTO v (name) VALUES ('through the view');
+INSERT INTO orders (customer, room) SELECT 17, 1 + n % 3 FROM generate_series(1, 30) n;
+UPDATE orders SET id = -id;
+DELETE FROM orders WHERE id % 2 = 0;
+UPDATE period SET valid = '[2020-02-01,2021-01-01)' WHERE lower(valid) = '2020-01-01';
+INSERT INTO no_columns DEFAULT VALUES;
+INSERT INTO no_key VALUES (7, NULL), (7, NULL);
+UPDATE no_key SET t = 'changed' WHERE n = 2;
+DELETE FROM no_key WHERE n = 3;
+UPDATE no_key_json SET doc = '{}' WHERE n = 1;
+DELETE FROM no_key_json WHERE n = 2;
+UPDATE no_key_generated SET n = n * 10;
+DELETE FROM no_key_generated WHERE n = 20;
+UPDATE no_key_virtual SET n = n * 10;
+DELETE FROM no_key_virtual WHERE n = 20;
+UPDATE key_generated SET n = n * 10;
+DELETE FROM key_generated WHERE n = 20;
+UPDATE unique_only SET n = n + 100, t = 'moved on' WHERE n < 3;
+INSERT INTO unique_only VALUES (200, 'new');
+DELETE FROM unique_only WHERE n = 4;
+UPDATE identity_nothing SET n = n + 100 WHERE n < 3;
+UPDATE identity_full SET t = 'x' WHERE n < 3;
+DELETE FROM identity_full WHERE n = 4;
+UPDATE identity_index SET n = n + 100 WHERE n < 3;
+UPDATE identity_gone SET t = 'x' WHERE n < 3;
+DELETE FROM identity_gone WHERE n = 4;
+UPDATE points SET of_table = 'sales.customer' WHERE id = 1;
+INSERT INTO typed VALUES ('t', 2, '{sad}');
+TRUNCATE all_dropped;
+UPDATE ONLY base SET a = 'all three';
+UPDATE stray SET loose = 10;
+DELETE FROM child;
+INSERT INTO log VALUES ('2020-05-05', 'uk', 99), ('2030-01-01', 'xx', 99);
+UPDATE log SET region = 'eu' WHERE region = 'us';
+UPDATE log SET at = at + 400 WHERE n = 40;
+TRUNCATE hashed;
+INSERT INTO hashed SELECT n, 'again' FROM generate_series(100, 120) n;
+INSERT INTO cache VALUES ('k3', '{happy}', ROW('b', 2, '{}')::address, 'sales.log');
+DELETE FROM cache WHERE k = 'k1';
+INSERT INTO cache_no_columns DEFAULT VALUES;
+SELECT nextval('free'), nextval('down'), nextval('untouched'), nextval('unlogged_ticket') \g /dev/null
+INSERT INTO with_serial (t) VALUES ('two');
+UPDATE secret SET t = 'other' WHERE id = 2;
+DELETE FROM secret WHERE id = 3;
+SELECT lo_put(4711, 2, 'LL'), lo_unlink(4712), lo_from_bytea(4799, 'new one') \g /dev/null
+SELECT lo_truncate(lo_open(4713, 131072), 10) \g /dev/null
+GRANT SELECT ON LARGE OBJECT 4799 TO objects_reader;
+COMMENT ON LARGE OBJECT 4799 IS 'new';
+REFRESH MATERIALIZED VIEW counted;
+REFRESH MATERIALIZED VIEW sales.never;
+REFRESH MATERIALIZED VIEW sales.stale WITH NO DATA;
