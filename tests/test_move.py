@@ -12,7 +12,7 @@ import pytest
 from django.conf import LazySettings
 
 from migrations_app import actions, queries
-from migrations_app.dataplane.database import fence, leftovers, replication, tripwire
+from migrations_app.dataplane.database import fence, leftovers, proof, tripwire
 from migrations_app.dataplane.process import no_check
 from migrations_app.errors import PermanentError, TransientError
 from migrations_app.models import Region, SourceReplica
@@ -330,21 +330,21 @@ def test_the_stream_copies_no_row_twice(shop: Shop, us: Region) -> None:
 def test_nothing_of_the_proof_stays(shop: Shop, us: Region, eu: Region) -> None:
     moved(shop.app, "eu-west-1")
     for region in (us, eu):
-        assert shop.sql(region, "SELECT 1 FROM pg_namespace WHERE nspname = %s", replication.SENTINEL_SCHEMA) == []
+        assert shop.sql(region, "SELECT 1 FROM pg_namespace WHERE nspname = %s", proof.SENTINEL_SCHEMA) == []
 
 
 def test_a_drain_is_not_done_before_the_row_has_arrived(shop: Shop, us: Region, eu: Region) -> None:
     move = moved(shop.app, "eu-west-1")
-    replication.lay_sentinel(shop.cluster(eu), shop.cluster(us), move.name_in_regions)
+    proof.lay_sentinel(shop.cluster(eu), shop.cluster(us), move.name_in_regions)
     with shop.cluster(us).connect() as blocker:
         blocker.execute("BEGIN; LOCK TABLE public.item IN ACCESS EXCLUSIVE MODE")
         shop.sql(eu, "INSERT INTO item (name) VALUES ('late')")
         with pytest.raises(TransientError, match="did not reach"):
-            replication.drain(
+            proof.drain(
                 shop.cluster(eu),
                 shop.cluster(us),
                 move.name_in_regions,
-                replication.position(shop.cluster(eu)),
+                proof.position(shop.cluster(eu)),
                 deadline_seconds=0.7,
                 check=no_check,
             )
@@ -391,7 +391,7 @@ def test_past_the_pivot_a_failure_is_held_and_retry_goes_on(
     shop: Shop, eu: Region, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as patched:
-        patched.setattr(replication, "prove_stream", fail_for_good)
+        patched.setattr(proof, "prove_stream", fail_for_good)
         move = moved(shop.app, "eu-west-1")
     assert (move.status, move.current_step) == (Status.HELD, Step.SETTING_UP_REVERSE_REPLICATION)
     assert (move.last_error, move.app.region) == ("the cause", eu)

@@ -10,7 +10,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from migrations_app.dataplane import blobs, runtime
-from migrations_app.dataplane.database import creation, replication, roles, tripwire
+from migrations_app.dataplane.database import creation, identity, replication, roles, tripwire
 from migrations_app.engine.journal import appended_act
 from migrations_app.engine.lease import Lease, claim
 from migrations_app.errors import LeaseLost, StepError
@@ -73,7 +73,7 @@ class Teardown:
         )
         # The primary first: its slot would fill the disk of the region that serves, should the replica's be gone.
         replication.unpublish(primary, name, check=self._check)
-        replication.restore_identity(primary, self.move.fact("identity", []))
+        identity.restore_identity(primary, self.move.fact("identity", []))
         if replica.exists():
             replication.unsubscribe(replica, name)
         self._act(f"Ended the stream from {primary.region}: subscription, slot, publication and role {name}.")

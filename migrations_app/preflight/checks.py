@@ -11,7 +11,7 @@ from django.conf import settings
 from migrations_app.dataplane import blobs, edge, runtime
 from migrations_app.dataplane.database import dump
 from migrations_app.dataplane.database.connection import Cluster, rows, value
-from migrations_app.dataplane.database.replication import SENTINEL_SCHEMA
+from migrations_app.dataplane.database.proof import SENTINEL_SCHEMA
 from migrations_app.move import Move, bucket, host
 
 Outcome = Literal["pass", "warn", "fail"]

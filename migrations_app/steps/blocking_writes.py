@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from migrations_app.dataplane.database import fence, replication, tripwire
+from migrations_app.dataplane.database import fence, proof, tripwire
 from migrations_app.errors import TransientError
 from migrations_app.move import Move
 from migrations_app.steps import routing
@@ -37,7 +37,7 @@ def do(move: Move) -> None:
     if move.is_reverse:
         fence.open_up(move.dest_db, move.fact("source")["connect"])
         move.act(f"The app may connect to the replica in {move.dest} again, read-only.")
-    move.remember(fence_lsn=replication.position(source))
+    move.remember(fence_lsn=proof.position(source))
     if not move.is_reverse:
         tripwire.create(source, move.name, patience_seconds=60)
         tripwire.arm(source, move.name, move.fact("fence_lsn"))

@@ -8,7 +8,7 @@ How long: seconds.
 
 from __future__ import annotations
 
-from migrations_app.dataplane.database import creation, replication
+from migrations_app.dataplane.database import creation, proof
 from migrations_app.move import Move
 
 
@@ -17,7 +17,7 @@ def skip(move: Move) -> str:
 
 
 def do(move: Move) -> None:
-    replication.lift_sentinel(move.dest_db, move.source_db)
+    proof.lift_sentinel(move.dest_db, move.source_db)
     size = creation.size_bytes(move.source_db) + move.fact("blob_bytes", 0)
     move.remember(replica_size_bytes=size)
     move.act(f"{move.source} keeps a live replica of {size} bytes, until the move is reversed or torn down.")

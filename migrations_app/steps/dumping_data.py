@@ -12,7 +12,7 @@ import shutil
 
 from django.conf import settings
 
-from migrations_app.dataplane.database import dump, replication
+from migrations_app.dataplane.database import dump, identity
 from migrations_app.move import Move
 
 
@@ -23,7 +23,7 @@ def skip(move: Move) -> str:
 def do(move: Move) -> None:
     source = move.source_db
     with source.connect() as connection:
-        total = len(replication.tables(connection))
+        total = len(identity.tables(connection))
     size = dump.dump(
         source,
         move.dump_folder,

@@ -18,7 +18,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from migrations_app.dataplane import runtime
-from migrations_app.dataplane.database import fence, leftovers, replication, tripwire
+from migrations_app.dataplane.database import fence, leftovers, proof, tripwire
 from migrations_app.errors import PermanentError
 from migrations_app.move import Move, host
 from migrations_app.steps import routing, way_back
@@ -78,11 +78,11 @@ def _bring_up_to_date(move: Move) -> None:
 
 
 def _drain(move: Move) -> None:
-    seconds = replication.drain(
+    seconds = proof.drain(
         move.source_db,
         move.dest_db,
         stream_name(move),
-        replication.position(move.source_db),
+        proof.position(move.source_db),
         deadline_seconds=settings.MOVES_DRAIN_SECONDS,
         check=move.check,
     )

@@ -12,7 +12,7 @@ from __future__ import annotations
 from django.conf import settings
 
 from migrations_app.dataplane import blobs
-from migrations_app.dataplane.database import creation, fence, replication, roles
+from migrations_app.dataplane.database import creation, fence, proof, replication, roles
 from migrations_app.errors import PermanentError
 from migrations_app.move import Move, bucket
 
@@ -44,7 +44,7 @@ def do(move: Move) -> None:
 def undo(move: Move) -> None:
     replication.unpublish(move.dest_db, move.name, check=move.check)
     if move.is_reverse:
-        replication.lift_sentinel(move.source_db, move.dest_db, stream=stream_name(move))
+        proof.lift_sentinel(move.source_db, move.dest_db, stream=stream_name(move))
         move.act("Took the sentinel away; the replica goes on streaming.")
     elif move.fact("database_reserved"):
         creation.drop(move.dest_db)
@@ -119,18 +119,18 @@ def _reserve_bucket(move: Move) -> None:
 
 def _check_replica(move: Move) -> None:
     stream = stream_name(move)
-    if not replication.is_streaming(move.source_db, stream):
+    if not proof.is_streaming(move.source_db, stream):
         raise PermanentError(
             f"The replica in {move.dest} does not read the stream from {move.source}.",
             hint=f"Look at the PostgreSQL log in {move.dest}; once it streams again, request the reverse again.",
             code="replica_broken",
         )
-    replication.lay_sentinel(move.source_db, move.dest_db, stream)
-    seconds = replication.drain(
+    proof.lay_sentinel(move.source_db, move.dest_db, stream)
+    seconds = proof.drain(
         move.source_db,
         move.dest_db,
         stream,
-        replication.position(move.source_db),
+        proof.position(move.source_db),
         deadline_seconds=settings.MOVES_DRAIN_SECONDS,
         check=move.check,
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from migrations_app.dataplane.database import creation, dump, fence, leftovers, replication
+from migrations_app.dataplane.database import creation, dump, fence, identity, leftovers
 from migrations_app.move import Move
 from migrations_app.steps.reserving_dest import create_empty
 
@@ -29,7 +29,7 @@ def do(move: Move) -> None:
         move.act("An earlier attempt left rows behind; began with an empty database again.")
     fence.raise_flag(dest)  # a runner that died while making the database may have left it without
     with move.source_db.connect() as connection:
-        total = len(replication.tables(connection))
+        total = len(identity.tables(connection))
     dump.restore(
         dest,
         move.dump_folder,

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from migrations_app.dataplane.database import replication, tripwire
+from migrations_app.dataplane.database import identity, proof, replication, tripwire
 from migrations_app.move import Move
 from migrations_app.steps.reserving_dest import stream_name
 
@@ -28,12 +28,10 @@ def do(move: Move) -> None:
         move.act(f"Ended the old stream from {move.source} to {move.dest}; nothing was left on it.")
     else:
         tripwire.drop_slot(replica, move.name, check=move.check)
-    replication.give_identity(replica, replication.missing_identity(replica))
-    replication.make_sentinel(replica)
+    identity.give_identity(replica, identity.missing_identity(replica))
+    proof.make_sentinel(replica)
     replication.subscribe(primary, replica, move.name)
-    seconds = replication.prove_stream(
-        primary, replica, deadline_seconds=settings.MOVES_DRAIN_SECONDS, check=move.check
-    )
+    seconds = proof.prove_stream(primary, replica, deadline_seconds=settings.MOVES_DRAIN_SECONDS, check=move.check)
     move.act(f"A row written in {move.dest} arrived in {move.source} after {seconds:.2f} s: the way back is open.")
 
 

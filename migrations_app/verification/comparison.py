@@ -17,7 +17,7 @@ from psycopg import sql
 
 from migrations_app.dataplane.database import creation, dump, leftovers, roles
 from migrations_app.dataplane.database.connection import Cluster, rows, value
-from migrations_app.dataplane.database.replication import SENTINEL_SCHEMA
+from migrations_app.dataplane.database.proof import SENTINEL_SCHEMA
 from migrations_app.dataplane.database.settings import is_flag
 from migrations_app.dataplane.process import Check
 from migrations_app.verification import schema

@@ -12,7 +12,7 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg import sql
 
-from migrations_app.dataplane.database import grants, replication
+from migrations_app.dataplane.database import grants, identity
 from migrations_app.dataplane.database.connection import Cluster, rows, value
 from migrations_app.dataplane.process import Check
 
@@ -55,7 +55,7 @@ def copy_unstreamed_tables(source: Cluster, dest: Cluster, *, check: Check) -> l
             """SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
                 WHERE c.relkind = 'r' AND c.relpersistence = 'u' AND c.oid >= 16384 ORDER BY 1, 2""",
         )
-        tables = [*(tuple(row) for row in found), *replication.unstreamable(at_source)]
+        tables = [*(tuple(row) for row in found), *identity.unstreamable(at_source)]
         for table in tables:
             _copy_table(at_source, at_dest, table, check)
     return [f"{schema}.{name}" for schema, name in tables]
