@@ -149,12 +149,11 @@ def wipe(at: Cluster) -> None:
             "SELECT slot_name FROM pg_replication_slots WHERE database = %s", [at.dbname]
         ).fetchall():
             tripwire.drop_slot(at, slot, check=no_check)
-        streams = admin.execute(
-            "SELECT rolname FROM pg_roles WHERE rolname ~ '^portal_[0-9a-f]{16}$' "
-            "AND has_database_privilege(rolname, %s, 'CONNECT')",
-            [at.dbname] if at.exists() else ["postgres"],
-        ).fetchall()
         admin.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
+        streams = admin.execute(
+            "SELECT rolname FROM pg_roles r WHERE rolname ~ '^portal_[0-9a-f]{16}$' "
+            "AND NOT EXISTS (SELECT 1 FROM pg_shdepend WHERE refobjid = r.oid)"
+        ).fetchall()
         for role in [*(row[0] for row in streams), at.dbname]:
             admin.execute(sql.SQL("DROP ROLE IF EXISTS {}").format(sql.Identifier(role)))
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from psycopg import sql
 from rich.console import Console
 from rich.table import Table
 
@@ -41,12 +42,13 @@ def by_hand(shop: Shop, source: Region, dest: Region, folder: Path) -> float:
     """What an operator would type, with as many jobs."""
     shutil.rmtree(folder, ignore_errors=True)
     at, to = shop.cluster(source), shop.cluster(dest)
-    creation.create(to, creation.read(at))
+    with to.admin() as admin:
+        admin.execute(sql.SQL("CREATE DATABASE {} TEMPLATE template0").format(sql.Identifier(to.dbname)))
     jobs = f"--jobs={settings.MOVES_COPY_JOBS}"
     began = time.monotonic()
     for argv in (
         [dump.client("pg_dump"), "-Fd", jobs, "--compress=0", f"--file={folder}", at.target],
-        [dump.client("pg_restore"), jobs, f"--dbname={to.target}", str(folder)],
+        [dump.client("pg_restore"), jobs, "--no-owner", "--no-acl", f"--dbname={to.target}", str(folder)],
         [dump.client("vacuumdb"), "--analyze-only", jobs, f"--dbname={to.target}"],
     ):
         subprocess.run(argv, check=True, capture_output=True)
