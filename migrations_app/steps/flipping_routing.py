@@ -3,13 +3,14 @@
 What changes: edges send reads to the destination, the hard fence goes up at the source, the app's region changes, the
     source's process stops. Writes are still refused everywhere.
 Done when: every edge routes to the destination, and nobody can write at the source.
-Undo: until the pivot is committed, put reads back and take the hard fence down. After it: none, only forward.
+Undo: until the pivot is committed, take the hard fence down; reads come back with the writes (blocking_writes). After
+    it: none, only forward.
 How long: the comparison of both sides, then an instant.
 
 Reads move before the hard fence goes up, so that none fails for want of a database; both sides are equal and neither
 takes writes, so it does not matter which one answers (docs/decisions/0002). Every gate comes before the commit:
 
-    drained → equal → way back prepared → reads moved → hard fence → nothing written behind the fence → commit
+    drained → equal → way back made ready → reads moved → hard fence → nothing written behind → commit
 """
 
 from __future__ import annotations
