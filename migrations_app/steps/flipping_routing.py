@@ -19,11 +19,11 @@ from django.conf import settings
 from django.utils import timezone
 
 from migrations_app.dataplane import runtime
-from migrations_app.dataplane.database import fence, leftovers, proof, tripwire
+from migrations_app.dataplane.database import fence, leftovers, tripwire
 from migrations_app.errors import PermanentError
 from migrations_app.move import Move, host
 from migrations_app.steps import routing, way_back
-from migrations_app.steps.reserving_dest import stream_name
+from migrations_app.steps.reserving_dest import drain
 from migrations_app.verification.comparison import compare
 
 _READS_UNDER_WAY_SECONDS = 5
@@ -79,14 +79,7 @@ def _bring_up_to_date(move: Move) -> None:
 
 
 def _drain(move: Move) -> None:
-    seconds = proof.drain(
-        move.source_db,
-        move.dest_db,
-        stream_name(move),
-        proof.position(move.source_db),
-        deadline_seconds=settings.MOVES_DRAIN_SECONDS,
-        check=move.check,
-    )
+    seconds = drain(move)
     move.act(f"{move.dest} has applied everything {move.source} has written ({seconds:.2f} s).")
 
 

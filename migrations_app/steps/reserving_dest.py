@@ -126,14 +126,7 @@ def _check_replica(move: Move) -> None:
             code="replica_broken",
         )
     proof.lay_sentinel(move.source_db, move.dest_db, stream)
-    seconds = proof.drain(
-        move.source_db,
-        move.dest_db,
-        stream,
-        proof.position(move.source_db),
-        deadline_seconds=settings.MOVES_DRAIN_SECONDS,
-        check=move.check,
-    )
+    seconds = drain(move)
     move.act(f"The replica in {move.dest} streams from {move.source} and is {seconds:.2f} s behind.")
 
 
@@ -141,3 +134,15 @@ def stream_name(move: Move) -> str:
     """Name of the stream that kept the destination of a reverse current: that of the move being reversed."""
     assert move.row.reverses is not None  # noqa: S101 — held by a constraint
     return move.row.reverses.name_in_regions
+
+
+def drain(move: Move) -> float:
+    """In a reverse: wait until the destination has applied all that the source has written. Returns the seconds."""
+    return proof.drain(
+        move.source_db,
+        move.dest_db,
+        stream_name(move),
+        proof.position(move.source_db),
+        deadline_seconds=settings.MOVES_DRAIN_SECONDS,
+        check=move.check,
+    )
