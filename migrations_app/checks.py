@@ -8,6 +8,8 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
+from migrations_app.states import Act
+
 
 @register
 def configuration(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
@@ -46,6 +48,15 @@ def configuration(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
                 "MOVES_BEAT_SECONDS is more than half of MOVES_LEASE_SECONDS.",
                 hint="One late beat would lose the lease: make the lease at least twice the beat.",
                 id="portal.E005",
+            )
+        )
+    unknown = settings.MOVES_FOUR_EYES - set(Act)
+    if unknown:
+        found.append(
+            Error(
+                f"MOVES_FOUR_EYES names {', '.join(sorted(unknown))}, which is no act.",
+                hint=f"Use any of {', '.join(Act)}, separated by commas.",
+                id="portal.E006",
             )
         )
     return found

@@ -38,6 +38,12 @@ class NotFound(PortalError):
     code = "not_found"
 
 
+class Forbidden(PortalError):
+    """The caller's role does not allow the act. Exit status 4, HTTP 403."""
+
+    code = "forbidden"
+
+
 @dataclass(frozen=True)
 class Blocker:
     """One thing that forbids an act, and what to do about it."""
@@ -94,6 +100,15 @@ class LeaseLost(Interrupted):
 
 class AbortRequested(Interrupted):
     """A person, or a deadline, wants the move undone."""
+
+
+class ApprovalVoid(Interrupted):
+    """What was approved is not what would begin now: somebody has to look again."""
+
+    def __init__(self, reason: str, findings: list[dict[str, str]]) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.findings = findings
 
 
 class Deferred(Interrupted):

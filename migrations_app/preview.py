@@ -4,57 +4,37 @@ from __future__ import annotations
 
 from typing import Any
 
-from migrations_app import queries, rules
+from django.contrib.auth.models import User
+
+from migrations_app import permissions, queries, rules
 from migrations_app.engine.plan import PIVOT, plan_of
-from migrations_app.errors import InvalidInput, Refused
+from migrations_app.errors import Refused
 from migrations_app.models import AppMigration
-from migrations_app.move import Move
-from migrations_app.preflight import preflight
-from migrations_app.states import Strategy
+from migrations_app.permissions import Verb
+from migrations_app.preflight import Unwritten, look
 from migrations_app.steps import STEPS
 
 
-class _Unwritten(Move):
-    """A move without a row: what it is told is forgotten."""
-
-    def __init__(self, row: AppMigration) -> None:
-        self.row = row
-
-    def act(self, text: str) -> None: ...
-
-    def check(self) -> None: ...
-
-    def remember(self, **facts: Any) -> None: ...
-
-    def progress(self, done: int, total: int, unit: str) -> None: ...
-
-    def stamp(self, field: str) -> None: ...
-
-    def keep_report(self, report: dict[str, Any]) -> None: ...
-
-    def pass_pivot(self) -> None: ...
-
-
-def preview(*, app_slug: str, dest_slug: str, strategy: str) -> dict[str, Any]:
+def preview(*, app_slug: str, dest_slug: str, strategy: str, acting_user: User | None) -> dict[str, Any]:
     """`{"app_id", "source_region", "dest_region", "strategy", "ok", "steps": [{step, pivot, skip, what}],
     "preflight": [{check, outcome, found, why, remedy}]}`.
 
     Raises as request_move() would.
     """
-    if strategy != Strategy.SNAPSHOT:
-        raise InvalidInput(f"There is no strategy {strategy}.", hint="Use snapshot.", code="invalid_strategy")
-    app, dest = queries.app(app_slug), queries.region(dest_slug)
+    app = queries.app(app_slug, viewer=acting_user)
+    permissions.require(acting_user, Verb.REQUEST, app)
+    dest, strategy = queries.region(dest_slug), queries.strategy(strategy)
     blockers = rules.forbids_move(app.move_facts(dest))
     if blockers:
         raise Refused(blockers)
-    move = _Unwritten(AppMigration(app=app, source_region=app.region, dest_region=dest, strategy=strategy))
-    findings = preflight(move)
+    row = AppMigration(app=app, source_region=app.region, dest_region=dest, strategy=strategy)
+    move, findings = Unwritten(row), look(row)
     return {
         "app_id": app.slug,
         "source_region": app.region.slug,
         "dest_region": dest.slug,
         "strategy": strategy,
-        "ok": all(finding.outcome != "fail" for finding in findings),
+        "ok": all(finding["outcome"] != "fail" for finding in findings),
         "steps": [
             {
                 "step": str(step),
@@ -64,7 +44,7 @@ def preview(*, app_slug: str, dest_slug: str, strategy: str) -> dict[str, Any]:
             }
             for step in plan_of(strategy)
         ],
-        "preflight": [vars(finding) for finding in findings],
+        "preflight": findings,
     }
 
 

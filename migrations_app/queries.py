@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 
+from migrations_app import approvals, rules
+from migrations_app.clock import database_now
 from migrations_app.engine.plan import PIVOT, plan_of
-from migrations_app.errors import InvalidInput, NotFound
-from migrations_app.models import App, AppMigration, Region, SourceReplica, StepRun
-from migrations_app.states import ACTIVE, Direction, ReplicaState, RunStatus
+from migrations_app.errors import Blocker, InvalidInput, NotFound
+from migrations_app.models import App, AppMigration, Approval, Region, SourceReplica, StepRun
+from migrations_app.permissions import Verb, can, in_sight, visible_apps
+from migrations_app.states import ACTIVE, REPLICA_OPEN, Act, Direction, Kind, RunStatus, Status, Strategy
 
 
 def region(slug: str) -> Region:
@@ -21,17 +26,25 @@ def region(slug: str) -> Region:
     return found
 
 
-def app(slug: str) -> App:
-    found = App.objects.select_related("region", "owner").filter(slug=slug).first()
+def strategy(name: str) -> Strategy:
+    """A strategy people may ask for."""
+    if name != Strategy.SNAPSHOT:
+        raise InvalidInput(f"There is no strategy {name}.", hint="Use snapshot.", code="invalid_strategy")
+    return Strategy(name)
+
+
+def app(slug: str, *, viewer: User | None) -> App:
+    """NotFound also for the apps of teams the viewer does not belong to; so with all that take a viewer."""
+    found = visible_apps(viewer).select_related("region", "owner").filter(slug=slug).first()
     if found is None:
         raise NotFound(f"There is no app {slug}.", hint="Put it on the books with register_app.", code="unknown_app")
     return found
 
 
-def move(move_id: UUID | str) -> AppMigration:
-    related = ("app", "source_region", "dest_region", "source_replica")
+def move(move_id: UUID | str, *, viewer: User | None) -> AppMigration:
+    related = ("app__region", "source_region", "dest_region", "source_replica", "requested_by")
     try:
-        return AppMigration.objects.select_related(*related).get(pk=move_id)
+        return in_sight(AppMigration.objects.all(), viewer).select_related(*related).get(pk=move_id)
     except (AppMigration.DoesNotExist, ValidationError):
         raise NotFound(
             f"There is no move {move_id}.",
@@ -40,26 +53,26 @@ def move(move_id: UUID | str) -> AppMigration:
         ) from None
 
 
-def active_move(slug: str) -> AppMigration | None:
+def active_move(slug: str, *, viewer: User | None) -> AppMigration | None:
     return (
-        AppMigration.objects.filter(app=app(slug), status__in=ACTIVE)
+        AppMigration.objects.filter(app=app(slug, viewer=viewer), status__in=ACTIVE)
         .select_related("app", "source_region", "dest_region")
         .first()
     )
 
 
-def latest_move(slug: str) -> AppMigration:
-    found = AppMigration.objects.filter(app=app(slug)).order_by("-initiated_at").first()
+def latest_move(slug: str, *, viewer: User | None) -> AppMigration:
+    found = AppMigration.objects.filter(app=app(slug, viewer=viewer)).order_by("-initiated_at").first()
     if found is None:
         raise NotFound(f"{slug} has never been moved.", code="unknown_migration")
-    return move(found.pk)
+    return move(found.pk, viewer=viewer)
 
 
-def replicas_in_use() -> list[SourceReplica]:
+def replicas_in_use(*, viewer: User | None) -> list[SourceReplica]:
     return list(
-        SourceReplica.objects.exclude(state__in=[ReplicaState.TORN_DOWN, ReplicaState.REVERSED]).select_related(
-            "app", "region", "migration__source_region", "migration__dest_region"
-        )
+        in_sight(SourceReplica.objects.all(), viewer)
+        .filter(state__in=REPLICA_OPEN)
+        .select_related("app", "region", "migration__source_region", "migration__dest_region")
     )
 
 
@@ -158,8 +171,76 @@ def circumstances(row: AppMigration) -> dict[str, Any]:
     return {
         "requested_by": row.requested_by.get_username() if row.requested_by else None,
         "reason": row.reason,
+        "ticket_url": row.ticket_url or None,
         "not_before": row.not_before,
+        "earliest_start": approvals.earliest_start(row, database_now())
+        if row.status in (Status.AWAITING_APPROVAL, Status.QUEUED)
+        else None,
+        "approvals": [describe_approval(approval) for approval in approvals_of(row)],
+        "preflight": row.preflight,
         "blocked_seconds": blocked_seconds(row),
         "writes_blocked_at": row.writes_blocked_at,
         "worker": row.lease_owner or None,
     }
+
+
+def waits_for_approval(row: AppMigration) -> bool:
+    """Something about the move or its replica waits for a second person."""
+    return approvals.open_of(row) is not None
+
+
+def approvals_of(row: AppMigration) -> list[Approval]:
+    """Every request for consent about the move or its replica, the oldest first."""
+    return list(row.approvals.select_related("requested_by", "decided_by").order_by("id"))
+
+
+def describe_approval(approval: Approval) -> dict[str, Any]:
+    return {
+        "act": approval.act,
+        "state": approval.state,
+        "fingerprint": approval.fingerprint,
+        "requested_by": approval.requested_by.get_username() if approval.requested_by else None,
+        "reason": approval.reason,
+        "decided_by": approval.decided_by.get_username() if approval.decided_by else None,
+        "decided_at": approval.decided_at,
+        "comment": approval.comment or None,
+        "expires_at": approval.expires_at,
+    }
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A verb the user has the right to; `blockers` are what the rules say against it now."""
+
+    verb: Verb
+    blockers: list[Blocker]
+    act: Act | None = None
+    """What is decided on, for approve, reject and withdraw."""
+
+
+def offers(row: AppMigration, *, user: User | None) -> list[Offer]:
+    """What this user may do with the move and its replica; the decisions only while something waits for one."""
+    waiting, now = approvals.open_of(row), database_now()
+    replica = getattr(row, "source_replica", None)
+    facts = row.app.move_facts(row.source_region, Kind.REVERSE)
+    against = {
+        Verb.APPROVE: lambda: (
+            rules.forbids_approval(waiting, row, now, user) + rules.forbids_by_preflight(row.preflight)
+        ),
+        Verb.REJECT: lambda: rules.forbids_decision(waiting, row, now),
+        Verb.WITHDRAW: lambda: rules.forbids_withdrawal(waiting, row, now, user),
+        Verb.ABORT: lambda: rules.forbids_abort(row),
+        Verb.RETRY: lambda: rules.forbids_retry(row),
+        Verb.REVERSE: lambda: rules.forbids_reverse(row, replica, facts),
+        Verb.TEARDOWN: lambda: rules.forbids_teardown(row, replica, facts.active),
+    }
+    decisions = (Verb.APPROVE, Verb.REJECT, Verb.WITHDRAW)
+    found = []
+    for verb, forbids in against.items():
+        if not can(user, verb, row) or (verb in decisions and waiting is None):
+            continue
+        blockers = forbids()
+        if verb not in decisions and waiting and waiting.act == verb and not blockers:
+            blockers = rules.forbids_asking_twice(waiting)
+        found.append(Offer(verb, blockers, Act(waiting.act) if waiting and verb in decisions else None))
+    return found

@@ -7,14 +7,18 @@ database constraint of the same meaning as well.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from migrations_app.errors import Blocker
-from migrations_app.states import TERMINAL, Kind, ReplicaState, Status
+from migrations_app.states import STARTS, TERMINAL, Act, ApprovalState, Kind, ReplicaState, Status
 
 if TYPE_CHECKING:
-    from migrations_app.models import App, AppMigration, Region, SourceReplica
+    from django.contrib.auth.models import User
+
+    from migrations_app.models import App, AppMigration, Approval, Region, SourceReplica
 
 CONNINFO_PASSWORD = r"(password\s*=)|(://[^/@]*:[^/@]*@)"  # noqa: S105 — the pattern that finds one
 
@@ -39,6 +43,7 @@ class MoveFacts:
     kind: Kind
     active: AppMigration | None
     replica: SourceReplica | None
+    windows_meet: bool = True
 
 
 def forbids_move(facts: MoveFacts) -> list[Blocker]:
@@ -64,6 +69,14 @@ def forbids_move(facts: MoveFacts) -> list[Blocker]:
                     "Choose another, or ask an admin to open it.",
                 )
             )
+    if facts.kind is Kind.MOVE and not facts.windows_meet:
+        found.append(
+            Blocker(
+                "windows_never_meet",
+                f"The maintenance windows of {app.region} and {dest} are never open at the same time.",
+                "Ask an admin to change one of them.",
+            )
+        )
     if facts.kind is Kind.MOVE and facts.replica:
         replica = facts.replica
         found.append(
@@ -74,6 +87,61 @@ def forbids_move(facts: MoveFacts) -> list[Blocker]:
                 f"`teardown_source_replica {replica.migration_id} --confirm {app}`.",
             )
         )
+    return found
+
+
+def forbids_by_preflight(findings: Iterable[dict[str, str]]) -> list[Blocker]:
+    """Nothing begins that preflight says will fail."""
+    return [
+        Blocker("preflight_failed", f["found"], " ".join(filter(None, (f["why"], f["remedy"]))))
+        for f in findings
+        if f["outcome"] == "fail"
+    ]
+
+
+def forbids_decision(approval: Approval | None, move: AppMigration, now: datetime) -> list[Blocker]:
+    """Only what waits for one, and not for too long."""
+    if approval is None or approval.state != ApprovalState.OPEN:
+        return [Blocker("nothing_to_decide", f"The move is {move.status}; nothing of it waits for a decision.")]
+    if approval.expires_at <= now:
+        return [Blocker("expired", "The request has expired: nobody decided on it in time.", "Ask for it anew.")]
+    return []
+
+
+def forbids_approval(approval: Approval | None, move: AppMigration, now: datetime, user: User | None) -> list[Blocker]:
+    """Who requests does not approve."""
+    found = forbids_decision(approval, move, now)
+    if approval and not found and user and approval.requested_by_id == user.pk:
+        found = [Blocker("own_request", "You asked for this yourself.", "Somebody else has to approve it.")]
+    return found
+
+
+def forbids_withdrawal(
+    approval: Approval | None, move: AppMigration, now: datetime, user: User | None
+) -> list[Blocker]:
+    """One's own request only."""
+    found = forbids_decision(approval, move, now)
+    if approval and not found and approval.requested_by_id != (user.pk if user else None):
+        asked = approval.requested_by.get_username() if approval.requested_by else "somebody at the portal's shell"
+        remedy = "Reject it, or abort the move." if approval.act in STARTS else "Reject it."
+        found = [Blocker("not_own_request", f"{asked} asked for this, not you.", remedy)]
+    return found
+
+
+def forbids_asking_twice(approval: Approval | None) -> list[Blocker]:
+    """One request for consent at a time about a move."""
+    if approval is None:
+        return []
+    asked = f"The {Act(approval.act).label.lower()} already waits for approval."
+    remedy = f"Approve it with `approve_migration {approval.migration_id}`, or reject it."
+    return [Blocker("already_asked", asked, remedy)]
+
+
+def forbids_start(move: AppMigration, facts: MoveFacts) -> list[Blocker]:
+    """What forbade the request, looked at again on approval; the move itself is no hindrance to it."""
+    found = forbids_move(replace(facts, active=None))
+    if move.reverses_id and not found:
+        found = forbids_use_of(facts.replica, "reversed")
     return found
 
 

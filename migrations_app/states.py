@@ -33,6 +33,20 @@ class Strategy(TextChoices):
     REVERSE = "reverse"
 
 
+class Act(TextChoices):
+    """What a person can want of a move, and policy may ask a second person for (MOVES_FOUR_EYES)."""
+
+    MOVE = "move"
+    REVERSE = "reverse"
+    ABORT = "abort"
+    RETRY = "retry"
+    TEARDOWN = "teardown"
+
+
+STARTS = frozenset({Act.MOVE, Act.REVERSE})
+"""Acts that begin a move of their own."""
+
+
 class Status(TextChoices):
     AWAITING_APPROVAL = "awaiting_approval"
     QUEUED = "queued"
@@ -58,8 +72,10 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
     ),
     Status.QUEUED: frozenset(
         {
-            Status.RUNNING,  # a runner claimed it
-            Status.ABORTED,  # aborted before a runner claimed it: nothing had begun
+            Status.RUNNING,  # its time has come, nothing forbids the start
+            Status.AWAITING_APPROVAL,  # what was approved has changed: somebody has to look again
+            Status.ABORTED,  # aborted, withdrawn or expired: nothing had begun
+            Status.FAILED,  # what it needs is not there: nothing had begun
         }
     ),
     Status.RUNNING: frozenset(
@@ -91,6 +107,17 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
 
 def may_become(before: str, after: str) -> bool:
     return Status(after) in TRANSITIONS[Status(before)]
+
+
+class ApprovalState(TextChoices):
+    """What became of a request for a second person's consent."""
+
+    OPEN = "open"
+    APPROVED = "approved"
+    REJECTED = "rejected"  # by somebody else, who says why
+    WITHDRAWN = "withdrawn"  # by who asked, or because the move was aborted
+    EXPIRED = "expired"  # nobody decided in time, or the move did not start in time
+    VOID = "void"  # what was approved has changed, or there is nothing left to decide
 
 
 class RunStatus(TextChoices):

@@ -7,9 +7,12 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db.models.functions import Now
 
+from migrations_app import origin
 from migrations_app.errors import Blocker, Refused
-from migrations_app.models import App, AppMigration, AuditEvent
-from migrations_app.states import TERMINAL, Status, may_become
+from migrations_app.models import App, AppMigration, Approval, AuditEvent, StepRun
+from migrations_app.states import TERMINAL, Act, ApprovalState, RunStatus, Status, may_become
+
+CHANGED_MEANWHILE = Blocker("changed_meanwhile", "The move changed meanwhile.", "Look again, then decide.")
 
 
 def record(
@@ -17,17 +20,24 @@ def record(
     *,
     app: App | None = None,
     migration: AppMigration | None = None,
+    target: str = "",
     actor: User | None = None,
     from_status: str = "",
     to_status: str = "",
     reason: str = "",
 ) -> None:
-    """Put one event on the audit trail, in the caller's transaction."""
+    """Put one event on the audit trail, in the caller's transaction. `target` names what is neither app nor move."""
+    app = app or (migration.app if migration else None)
+    here = origin.current()
     AuditEvent.objects.create(
         verb=verb,
-        app=app or (migration.app if migration else None),
+        app=app,
         migration=migration,
+        target=target or (f"move {migration}" if migration else f"app {app}" if app else ""),
         actor=actor,
+        actor_name=actor.get_username() if actor else "",
+        surface=here.surface,
+        address=here.address,
         from_status=from_status,
         to_status=to_status,
         reason=reason,
@@ -54,6 +64,18 @@ def change_status(
         fields["completed_at"] = Now()
     changed = AppMigration.objects.filter(pk=move.pk, status=before).update(status=to, **fields)
     if changed != 1:
-        raise Refused([Blocker("changed_meanwhile", "The move changed meanwhile.", "Look again, then decide.")])
+        raise Refused([CHANGED_MEANWHILE])
     record(verb, migration=move, actor=actor, from_status=before, to_status=to, reason=reason)
+    if to in TERMINAL:
+        _close_what_is_open(move, verb)
     move.refresh_from_db()
+
+
+def _close_what_is_open(move: AppMigration, verb: str) -> None:
+    """About a move that is over nothing is under way, and nothing waits for a decision but its replica's teardown."""
+    StepRun.objects.filter(migration=move, status__in=[RunStatus.RUNNING, RunStatus.WAITING]).update(
+        status=RunStatus.INTERRUPTED, ended_at=Now(), reason=f"The move ended: {verb}."
+    )
+    Approval.objects.filter(migration=move, state=ApprovalState.OPEN).exclude(act=Act.TEARDOWN).update(
+        state=ApprovalState.VOID, decided_at=Now()
+    )

@@ -47,6 +47,7 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "migrations_app.middleware.origin_middleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
 ]
@@ -96,6 +97,14 @@ LOGIN_URL = "admin:login"
 # -- Redis: the bell ---------------------------------------------------------------------------------------------
 
 REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
+
+# -- Approval ----------------------------------------------------------------------------------------------------
+
+# Kinds of acts that need a second person: any of move, reverse, abort, retry, teardown.
+MOVES_FOUR_EYES = frozenset(env.list("MOVES_FOUR_EYES", default=["move", "teardown"]))
+# Hours until a request that nobody decided on expires, and until an approval does whose move could have begun.
+MOVES_REQUEST_HOURS = env.float("MOVES_REQUEST_HOURS", default=24.0)
+MOVES_APPROVAL_HOURS = env.float("MOVES_APPROVAL_HOURS", default=24.0)
 
 # -- Moves -------------------------------------------------------------------------------------------------------
 

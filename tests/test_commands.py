@@ -9,15 +9,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command, get_commands, load_command_class
 
 from migrations_app.models import App, AppMigration, Region
 from migrations_app.states import Status
 from tests.conftest import Shop, carry, moved, torn_down
+from tests.people import person
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+WHY = ("--reason", "a test")
 README = Path(__file__).resolve().parents[1] / "README.md"
 
 
@@ -52,21 +53,25 @@ def test_regions_are_listed_with_whether_they_accept_moves(shop_on_paper: App) -
 
 
 def test_a_request_prints_its_id_and_status(shop_on_paper: App) -> None:
-    User.objects.create_user("ann")
+    ann = person("ann", "Operator")
     status, made = answer("move_app", "shop", "eu-west-1", "--reason", "closer", "--as", "ann")
     move = AppMigration.objects.get()
     assert (status, made) == (0, {"migration_id": str(move.pk), "status": "queued"})
-    assert (move.reason, move.requested_by) == ("closer", User.objects.get())
+    assert (move.reason, move.requested_by) == ("closer", ann)
 
 
 @pytest.mark.parametrize(
     ("argv", "status", "code"),
     [
-        (["move_app", "shop", "nowhere"], 3, "invalid_region"),
+        (["move_app", "shop", "nowhere", *WHY], 3, "invalid_region"),
         (["move_app", "nothing", "eu-west-1"], 3, "unknown_app"),
-        (["move_app", "shop", "us-east-1"], 4, "same_region"),
+        (["move_app", "shop", "eu-west-1"], 3, "reason_missing"),
+        (["move_app", "shop", "eu-west-1", "--reason", "  "], 3, "reason_missing"),
+        (["move_app", "shop", "eu-west-1", *WHY, "--ticket", "javascript:alert(1)"], 3, "invalid_ticket"),
+        (["move_app", "shop", "eu-west-1", *WHY, "--not-before", "2020-01-01T00:00Z"], 3, "invalid_time"),
+        (["move_app", "shop", "us-east-1", *WHY], 4, "same_region"),
         (["move_app", "shop", "eu-west-1", "--as", "nobody"], 3, "unknown_user"),
-        (["move_app", "shop", "eu-west-1", "--strategy", "magic"], 3, "invalid_strategy"),
+        (["move_app", "shop", "eu-west-1", "--strategy", "magic", *WHY], 3, "invalid_strategy"),
         (["move_app", "shop", "eu-west-1", "--not-before", "tomorrow"], 3, "invalid_time"),
         (["move_app", "shop", "eu-west-1", "--not-before", "2030-01-01T00:00"], 3, "invalid_time"),
         (["move_app_status", "shop"], 3, "unknown_migration"),
@@ -92,22 +97,22 @@ def test_wrong_usage_is_not_mistaken_for_anything_else() -> None:
 
 def test_the_operators_verbs(shop_on_paper: App) -> None:
     assert answer("manage_migrations", "get_active", "shop") == (0, {"migration": None})
-    _, made = answer("move_app", "shop", "eu-west-1")
+    _, made = answer("move_app", "shop", "eu-west-1", *WHY)
     _, active = answer("manage_migrations", "get_active", "shop")
     assert active["migration"]["migration_id"] == made["migration_id"]
-    assert answer("move_app", "shop", "eu-west-1")[1]["error"] == "move_active"
+    assert answer("move_app", "shop", "eu-west-1", *WHY)[1]["error"] == "move_active"
     assert answer("manage_migrations", "abort", made["migration_id"], "--reason", "no") == (
         0,
         {"migration_id": made["migration_id"], "status": "aborted"},
     )
-    assert answer("manage_migrations", "abort", made["migration_id"])[0] == 4
-    assert answer("manage_migrations", "reverse", made["migration_id"])[0] == 4
-    assert answer("manage_migrations", "retry", made["migration_id"])[0] == 4
+    assert answer("manage_migrations", "abort", made["migration_id"], *WHY)[0] == 4
+    assert answer("manage_migrations", "reverse", made["migration_id"], *WHY)[0] == 4
+    assert answer("manage_migrations", "retry", made["migration_id"], *WHY)[0] == 4
     assert answer("manage_migrations", "list_source_replicas") == (0, {"source_replicas": []})
 
 
 def test_a_status_has_the_published_shape(shop_on_paper: App) -> None:
-    answer("move_app", "shop", "eu-west-1")
+    answer("move_app", "shop", "eu-west-1", *WHY)
     _, shown = answer("move_app_status", "shop")
     published = [
         "migration_id",
@@ -131,7 +136,7 @@ def test_a_status_has_the_published_shape(shop_on_paper: App) -> None:
 
 
 def test_a_move_is_scheduled(shop_on_paper: App) -> None:
-    answer("move_app", "shop", "eu-west-1", "--not-before", "2030-01-31T02:00+01:00")
+    answer("move_app", "shop", "eu-west-1", *WHY, "--not-before", "2030-01-31T02:00+01:00")
     move = AppMigration.objects.get()
     assert move.due_at == move.not_before
     assert carry(move).status == Status.QUEUED
@@ -184,9 +189,9 @@ def test_replicas_are_listed_with_their_cost_and_torn_down(shop: Shop) -> None:
     published = "migration_id, app_id, source_region, dest_region, completed_at, state, size_bytes, "
     assert list(replica) == (published + "estimated_monthly_cost_usd").split(", ")
     assert (replica["state"], replica["size_bytes"] > 0) == ("retained", True)
-    assert answer("teardown_source_replica", str(move.pk), "--confirm", "something-else")[0] == 3
+    assert answer("teardown_source_replica", str(move.pk), "--confirm", "something-else", *WHY)[0] == 3
     torn_down(move)
-    status, error = answer("teardown_source_replica", str(move.pk), "--confirm", shop.app.slug)
+    status, error = answer("teardown_source_replica", str(move.pk), "--confirm", shop.app.slug, *WHY)
     assert (status, error["error"]) == (4, "replica_torn_down")
 
 
@@ -194,14 +199,14 @@ def test_a_bell_that_cannot_be_rung_does_not_stop_a_request(
     shop_on_paper: App, settings: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
-    assert answer("move_app", "shop", "eu-west-1")[0] == 0
+    assert answer("move_app", "shop", "eu-west-1", *WHY)[0] == 0
     assert "bell.redis_away" in capsys.readouterr().out
 
 
 def test_the_reconciler_rings_once_for_what_is_due(shop_on_paper: App) -> None:
     from migrations_app import bell
 
-    answer("move_app", "shop", "eu-west-1")
+    answer("move_app", "shop", "eu-west-1", *WHY)
     with bell.connect() as connection:
         queue = bell.queue_of("eu-west-1", connection)
         queue.empty()

@@ -63,7 +63,7 @@ def move(steps: dict[Step, StandIn]) -> AppMigration:
     us = Region.objects.create(slug="us", database="host=us")
     Region.objects.create(slug="eu", database="host=eu")
     App.objects.create(slug="shop", database="shop", region=us)
-    return actions.request_move(app_slug="shop", dest_slug="eu", acting_user=None)
+    return actions.request_move(app_slug="shop", dest_slug="eu", acting_user=None, reason="a test")
 
 
 def fail(error: Exception, times: int = 10**6) -> Act:
@@ -78,7 +78,7 @@ def fail(error: Exception, times: int = 10**6) -> Act:
 
 def run(move: AppMigration) -> AppMigration:
     run_move(move.pk)
-    return queries.move(move.pk)
+    return queries.move(move.pk, viewer=None)
 
 
 def expire(move: AppMigration) -> None:
@@ -89,7 +89,8 @@ def test_the_steps_are_walked_in_the_order_of_the_plan(move: AppMigration, done:
     after = run(move)
     assert done == [f"do {step}" for step in SNAPSHOT]
     assert (after.status, after.app.region.slug, after.lease_owner) == (Status.COMPLETED, "eu", "")
-    assert [event.verb for event in AuditEvent.objects.order_by("id")] == ["request", "start", "pass_pivot", "complete"]
+    verbs = [event.verb for event in AuditEvent.objects.order_by("id")]
+    assert verbs == ["request", "start", "pass_pivot", "retain", "complete"]
     assert SourceReplica.objects.get().region.slug == "us"
 
 
@@ -100,7 +101,7 @@ def test_a_second_runner_changes_nothing(move: AppMigration, done: list[str]) ->
 
 
 def test_a_job_for_a_move_that_is_over_or_unknown_does_nothing(move: AppMigration, done: list[str]) -> None:
-    actions.abort(move_id=move.pk, acting_user=None)
+    actions.abort(move_id=move.pk, acting_user=None, reason="a test")
     run_move(move.pk)
     run_move("00000000-0000-0000-0000-000000000000")
     assert done == []
@@ -117,7 +118,7 @@ def test_every_write_of_a_runner_that_lost_its_lease_fails(move: AppMigration) -
     assert lease
     late = Journal(lease)
     late.change_status(Status.RUNNING, verb="start")
-    late.begin(Step.REQUESTED, Direction.DO)
+    late.begin(Step.RESERVING_DEST, Direction.DO)
     expire(move)
     successor = claim(AppMigration.objects.filter(status__in=WORKED), move.pk)
     assert successor
@@ -130,7 +131,7 @@ def test_every_write_of_a_runner_that_lost_its_lease_fails(move: AppMigration) -
         lambda: late.stamp("writes_blocked_at"),
         lambda: late.keep_report({}),
         lambda: late.pass_pivot(),
-        lambda: late.begin(Step.RESERVING_DEST, Direction.DO),
+        lambda: late.begin(Step.BLOCKING_WRITES, Direction.DO),
         lambda: late.end(RunStatus.DONE),
         lambda: late.note_error("late", "late"),
         lambda: late.change_status(Status.HELD, verb="hold"),
@@ -192,7 +193,7 @@ def test_an_undo_that_fails_is_held_and_retried_as_an_undo(
     held = run(move)
     assert (held.status, held.last_error) == (Status.HELD, "not now")
     done.clear()
-    actions.retry(move_id=move.pk, acting_user=None)
+    actions.retry(move_id=move.pk, acting_user=None, reason="a test")
     assert run(move).status == Status.FAILED
     assert done == ["undo dumping_data", "undo reserving_dest", "undo requested"]
 
@@ -208,7 +209,7 @@ def test_an_abort_while_a_step_works_is_noticed(
     steps: dict[Step, StandIn], move: AppMigration, done: list[str]
 ) -> None:
     def work(move: Move) -> None:
-        actions.abort(move_id=move.row.pk, acting_user=None)
+        actions.abort(move_id=move.row.pk, acting_user=None, reason="a test")
         while True:
             move.check()
 
@@ -224,7 +225,9 @@ def test_an_abort_while_a_step_works_is_noticed(
 
 
 def test_an_abort_between_two_steps_is_noticed(steps: dict[Step, StandIn], move: AppMigration, done: list[str]) -> None:
-    steps[Step.RESERVING_DEST].on_do = lambda move: void(actions.abort(move_id=move.row.pk, acting_user=None))
+    steps[Step.RESERVING_DEST].on_do = lambda move: void(
+        actions.abort(move_id=move.row.pk, acting_user=None, reason="a test")
+    )
     assert run(move).status == Status.ABORTED
     assert "do blocking_writes" not in done
 
@@ -252,7 +255,7 @@ def test_a_full_region_makes_a_move_wait_where_people_see_it(
     steps[Step.REQUESTED].on_do = requested._take_slot
     Region.objects.filter(slug="eu").update(concurrent_moves=0)
     waiting = run(move)
-    assert (waiting.status, waiting.current_step) == (Status.RUNNING, Step.REQUESTED)
+    assert (waiting.status, waiting.current_step) == (Status.QUEUED, Step.REQUESTED)
     step = queries.steps_of(waiting)[0]
     assert (step["state"], "free slot in eu" in step["reason"]) == (RunStatus.WAITING, True)
     Region.objects.filter(slug="eu").update(concurrent_moves=1)

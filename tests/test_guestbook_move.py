@@ -96,7 +96,7 @@ def test_undone_at_any_step_before_the_pivot_nothing_is_left(
     def break_off(move: Move) -> None:
         if how == "failed":
             raise PermanentError("broken on purpose")
-        actions.abort(move_id=move.row.pk, acting_user=None)
+        actions.abort(move_id=move.row.pk, acting_user=None, reason="a test")
         move.lease.abort_wanted.set()  # type: ignore[attr-defined]  # what its keeper would find within half a second
         move.check()
 

@@ -378,7 +378,7 @@ def test_an_abort_that_comes_before_the_pivot_wins(shop: Shop, us: Region, monke
 
     def abort_then_check(move: Move) -> None:
         check_fence(move)
-        actions.abort(move_id=move.row.pk, acting_user=None)
+        actions.abort(move_id=move.row.pk, acting_user=None, reason="a test")
 
     monkeypatch.setattr(flipping_routing, "_check_fence_held", abort_then_check)
     move = moved(shop.app, "eu-west-1")
@@ -395,8 +395,8 @@ def test_past_the_pivot_a_failure_is_held_and_retry_goes_on(
         move = moved(shop.app, "eu-west-1")
     assert (move.status, move.current_step) == (Status.HELD, Step.SETTING_UP_REVERSE_REPLICATION)
     assert (move.last_error, move.app.region) == ("the cause", eu)
-    assert queries.active_move(shop.app.slug) == move
-    actions.retry(move_id=move.pk, acting_user=None)
+    assert queries.active_move(shop.app.slug, viewer=None) == move
+    actions.retry(move_id=move.pk, acting_user=None, reason="a test")
     assert carry(move).status == Status.COMPLETED
 
 

@@ -27,7 +27,7 @@ def app() -> App:
 
 
 def request(dest: str = "eu-west-1", app: str = "shop") -> AppMigration:
-    return actions.request_move(app_slug=app, dest_slug=dest, acting_user=None)
+    return actions.request_move(app_slug=app, dest_slug=dest, acting_user=None, reason="a test")
 
 
 def completed(app: App, state: ReplicaState = ReplicaState.RETAINED) -> AppMigration:
@@ -39,6 +39,9 @@ def completed(app: App, state: ReplicaState = ReplicaState.RETAINED) -> AppMigra
     SourceReplica.objects.create(migration=move, app=app, region=app.region, state=state)
     App.objects.filter(pk=app.pk).update(region=dest)
     return move
+
+
+TEARDOWN = {"acting_user": None, "reason": "a test", "confirm": "shop"}
 
 
 def refusal(act: object, *args: object, **kwargs: object) -> str:
@@ -84,48 +87,48 @@ def test_abort_past_the_pivot_names_reverse_as_the_way(app: App) -> None:
     move = request()
     AppMigration.objects.filter(pk=move.pk).update(status=Status.RUNNING, pivot_at=Now())
     with pytest.raises(Refused, match="point of no return") as caught:
-        actions.abort(move_id=move.pk, acting_user=None)
+        actions.abort(move_id=move.pk, acting_user=None, reason="a test")
     assert "reverse" in caught.value.hint
 
 
 def test_abort_of_what_is_over(app: App) -> None:
     move = request()
-    actions.abort(move_id=move.pk, acting_user=None)
-    assert refusal(actions.abort, move_id=move.pk, acting_user=None) == "not_abortable"
+    actions.abort(move_id=move.pk, acting_user=None, reason="a test")
+    assert refusal(actions.abort, move_id=move.pk, acting_user=None, reason="a test") == "not_abortable"
 
 
 def test_reverse_before_completion(app: App) -> None:
-    assert refusal(actions.reverse, move_id=request().pk, acting_user=None) == "not_completed"
+    assert refusal(actions.reverse, move_id=request().pk, acting_user=None, reason="a test") == "not_completed"
 
 
 @pytest.mark.parametrize("state", [ReplicaState.TEARING_DOWN, ReplicaState.TORN_DOWN, ReplicaState.REVERSED])
 def test_reverse_and_teardown_once_the_replica_is_gone(app: App, state: ReplicaState) -> None:
     move = completed(app, state)
-    assert refusal(actions.reverse, move_id=move.pk, acting_user=None) == f"replica_{state}"
-    assert refusal(actions.teardown, move_id=move.pk, acting_user=None, confirm="shop") == f"replica_{state}"
+    assert refusal(actions.reverse, move_id=move.pk, acting_user=None, reason="a test") == f"replica_{state}"
+    assert refusal(actions.teardown, move_id=move.pk, **TEARDOWN) == f"replica_{state}"
 
 
 def test_teardown_while_a_reverse_needs_the_replica(app: App) -> None:
     move = completed(app)
-    actions.reverse(move_id=move.pk, acting_user=None)
-    assert refusal(actions.teardown, move_id=move.pk, acting_user=None, confirm="shop") == "move_active"
+    actions.reverse(move_id=move.pk, acting_user=None, reason="a test")
+    assert refusal(actions.teardown, move_id=move.pk, **TEARDOWN) == "move_active"
 
 
 def test_teardown_without_the_name_typed(app: App) -> None:
     move = completed(app)
     with pytest.raises(InvalidInput, match="confirm"):
-        actions.teardown(move_id=move.pk, acting_user=None, confirm="shp")
+        actions.teardown(move_id=move.pk, acting_user=None, reason="a test", confirm="shp")
     assert SourceReplica.objects.get().state == ReplicaState.RETAINED
 
 
 def test_retry_of_what_is_not_held(app: App) -> None:
-    assert refusal(actions.retry, move_id=request().pk, acting_user=None) == "not_held"
+    assert refusal(actions.retry, move_id=request().pk, acting_user=None, reason="a test") == "not_held"
 
 
 @pytest.mark.parametrize("move_id", [uuid.uuid4(), "no-uuid"])
 def test_a_move_nobody_knows(move_id: object) -> None:
     with pytest.raises(NotFound):
-        actions.abort(move_id=move_id, acting_user=None)  # type: ignore[arg-type]
+        actions.abort(move_id=move_id, acting_user=None, reason="a test")  # type: ignore[arg-type]
 
 
 def test_a_refusal_leaves_nothing_behind(app: App) -> None:

@@ -7,14 +7,18 @@ from django.db.models.functions import Now
 from migrations_app.engine.journal import Journal
 from migrations_app.models import SourceReplica
 from migrations_app.states import ReplicaState, Status
-from migrations_app.transitions import change_status
+from migrations_app.transitions import change_status, record
 
 
 def complete(journal: Journal) -> None:
     with journal.locked() as move:
-        if move.reverses_id:
-            SourceReplica.objects.filter(migration_id=move.reverses_id).update(
-                state=ReplicaState.REVERSED, ended_at=Now()
+        if move.reverses:
+            SourceReplica.objects.filter(migration=move.reverses).update(state=ReplicaState.REVERSED, ended_at=Now())
+            record(
+                "reversed",
+                migration=move.reverses,
+                from_status=ReplicaState.RETAINED,
+                to_status=ReplicaState.REVERSED,
             )
         SourceReplica.objects.create(
             migration=move,
@@ -22,4 +26,5 @@ def complete(journal: Journal) -> None:
             region_id=move.source_region_id,
             size_bytes=move.fact("replica_size_bytes", 0),
         )
+        record("retain", migration=move, to_status=ReplicaState.RETAINED)
         change_status(move, Status.COMPLETED, verb="complete", last_error="", last_error_code="")

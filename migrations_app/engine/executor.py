@@ -1,9 +1,9 @@
 """The executor: one claimed move, carried as far as it can go.
 
-claim → start → for each step of the plan: begin, (skip | do), end → complete
-                               │
-                               └ before the pivot: undo all that was begun → aborted | failed
-                                 after it: held, a person decides
+claim → requested (queued) → start → for each further step of the plan: begin, (skip | do), end → complete
+                                                  │
+                                                  └ before the pivot: undo all that was begun → aborted | failed
+                                                    after it: held, a person decides
 """
 
 from __future__ import annotations
@@ -17,11 +17,12 @@ import structlog
 from django.conf import settings
 from django.db.models.functions import Now
 
+from migrations_app import approvals
 from migrations_app.engine import completion
 from migrations_app.engine.journal import Journal
 from migrations_app.engine.lease import Lease, claim
 from migrations_app.engine.plan import plan_of, undo_order
-from migrations_app.errors import AbortRequested, Deferred, LeaseLost, StepError, TransientError
+from migrations_app.errors import AbortRequested, ApprovalVoid, Deferred, LeaseLost, StepError, TransientError
 from migrations_app.models import AppMigration
 from migrations_app.states import WORKED, Direction, RunStatus, Status, Step
 from migrations_app.steps import STEPS
@@ -66,15 +67,26 @@ class Executor:
         try:
             if self.previous_owner_died:
                 self._count_death()
-            if self.row.status == Status.QUEUED:
+            if self.row.status == Status.QUEUED and self._may_start():
                 self.journal.change_status(Status.RUNNING, verb="start")
             if self.row.status == Status.RUNNING:
                 self._forward()
         except AbortRequested:
             self.row.refresh_from_db()
+        except ApprovalVoid as void:
+            with self.journal.locked() as row:
+                approvals.void(row, reason=void.reason, findings=void.findings)
         if self.row.status == Status.ABORTING:
             self._backward()
         return f"{self.row.status}, {self.row.current_step}"
+
+    # -- start ----------------------------------------------------------------------------------------------
+
+    def _may_start(self) -> bool:
+        """Walk `requested`, which changes nothing: until it is done, the move is queued and can be taken back."""
+        if approvals.expire_if_overdue(self.row):
+            raise AbortRequested
+        return self._succeeds(Step.REQUESTED, Direction.DO)
 
     # -- forward --------------------------------------------------------------------------------------------
 
@@ -106,6 +118,9 @@ class Executor:
             except AbortRequested:
                 self.journal.end(RunStatus.INTERRUPTED, reason="The move is being aborted.")
                 raise
+            except ApprovalVoid as void:
+                self.journal.end(RunStatus.INTERRUPTED, reason=void.reason)
+                raise
             except Deferred as deferred:
                 self.journal.end(RunStatus.WAITING, reason=deferred.reason)
                 raise
@@ -131,6 +146,8 @@ class Executor:
         reason = f"{step}: {error}"
         if direction is Direction.UNDO:
             self.journal.change_status(Status.HELD, verb="hold", reason=f"Undoing {reason}")
+        elif self.row.status == Status.QUEUED:
+            self.journal.change_status(Status.FAILED, verb="fail", reason=reason)
         elif self.row.pivot_at:
             self.journal.change_status(Status.HELD, verb="hold", reason=reason)
         else:
@@ -168,9 +185,11 @@ class Executor:
         self.journal.note_error(
             f"The worker died while on {self.row.current_step}.", "worker_died", worker_deaths=deaths
         )
-        if deaths >= MAX_WORKER_DEATHS:
-            self.journal.close_open_runs()
-        if deaths >= MAX_WORKER_DEATHS and self.row.status in (Status.RUNNING, Status.ABORTING):
-            self.journal.change_status(
-                Status.HELD, verb="hold", reason=f"{deaths} workers died on {self.row.current_step}."
-            )
+        if deaths < MAX_WORKER_DEATHS:
+            return
+        self.journal.close_open_runs()
+        reason = f"{deaths} workers died on {self.row.current_step}."
+        if self.row.status == Status.QUEUED:
+            self.journal.change_status(Status.FAILED, verb="fail", reason=reason)
+        else:
+            self.journal.change_status(Status.HELD, verb="hold", reason=reason)

@@ -106,7 +106,9 @@ class Journal(Move):
     def begin(self, step: Step, direction: Direction) -> None:
         """Open a StepRun for the next attempt; one that a dead runner left open is closed as interrupted."""
         with self._locked() as row:
-            if direction is Direction.DO and row.status != Status.RUNNING:
+            if direction is Direction.DO and row.status != (
+                Status.QUEUED if step == Step.REQUESTED else Status.RUNNING
+            ):
                 raise AbortRequested
             self.close_open_runs()
             runs = row.step_runs.filter(step=step, direction=direction)

@@ -10,11 +10,19 @@ from django.db import transaction
 from django.db.models.functions import Now
 
 from migrations_app import bell
+from migrations_app.approvals import expire_overdue
 from migrations_app.engine.lease import free_and_due
 from migrations_app.errors import Refused
 from migrations_app.models import AppMigration, SourceReplica
 from migrations_app.states import WORKED, ReplicaState, Status
 from migrations_app.transitions import change_status
+
+
+def one_round() -> int:
+    """How many rows were rung for."""
+    abort_overdue()
+    expire_overdue()
+    return ring_due()
 
 
 def abort_overdue() -> int:
@@ -38,7 +46,7 @@ def abort_overdue() -> int:
 
 
 def ring_due() -> int:
-    """One round; how many rows were rung for."""
+    """Ring for every row that is due and that nobody works on; how many."""
     rung = 0
     moves = AppMigration.objects.filter(free_and_due(), status__in=WORKED)
     for move_id, region in moves.values_list("pk", "dest_region__slug"):

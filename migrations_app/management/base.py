@@ -1,12 +1,13 @@
 """What the portal's commands share: `--json`, the acting user, and exit statuses.
 
-0 done, 1 failed while doing it, 2 wrong usage, 3 not found or not valid, 4 refused by a rule.
+0 done, 1 failed while doing it, 2 wrong usage, 3 not found or not valid, 4 refused by a rule or for want of a right.
 """
 
 from __future__ import annotations
 
 import json
 import sys
+from argparse import ArgumentParser
 from typing import Any
 
 from django.contrib.auth import get_user_model
@@ -15,31 +16,50 @@ from django.core.management.base import BaseCommand, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import OperationalError
 
-from migrations_app.errors import InvalidInput, NotFound, PortalError, Refused
+from migrations_app.errors import Forbidden, InvalidInput, NotFound, PortalError, Refused
+from migrations_app.origin import acting_from, this_shell
 
 EXIT_FAILED = 1
 EXIT_INVALID = 3
 EXIT_REFUSED = 4
 
 
+_EXITS = {NotFound: EXIT_INVALID, InvalidInput: EXIT_INVALID, Refused: EXIT_REFUSED, Forbidden: EXIT_REFUSED}
+
+
 class PortalCommand(BaseCommand):
-    """A command of the portal. Subclasses implement run() and call answer() once."""
+    """A command of the portal. Subclasses implement run() and call answer() once.
+
+    One that people use takes `--as`, and `self.user` is who it acts as: None, the operator at the shell, without it.
+    """
+
+    surface = "command"
+    is_for_people = True
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> CommandParser:
         parser = super().create_parser(prog_name, subcommand, **kwargs)
-        parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
+        self.add_shared_arguments(parser)
         return parser
+
+    def add_shared_arguments(self, parser: ArgumentParser, default: Any = None) -> None:
+        """`--json` and `--as`; subcommands take them too, with SUPPRESS as default."""
+        parser.add_argument(
+            "--json", action="store_true", default=default or False, help="print one JSON object instead of text"
+        )
+        if self.is_for_people:
+            parser.add_argument(
+                "--as", dest="as_user", metavar="USER", default=default, help="act as this user, with their rights"
+            )
 
     def handle(self, *args: Any, **options: Any) -> None:
         self.as_json: bool = options["json"]
         try:
-            self.run(**options)
+            with acting_from(self.surface, this_shell()):
+                self.user = _acting_user(options.get("as_user"))
+                self.run(**options)
         except PortalError as error:
-            status = {NotFound: EXIT_INVALID, InvalidInput: EXIT_INVALID, Refused: EXIT_REFUSED}.get(
-                type(error), EXIT_FAILED
-            )
             self.complain(error)
-            sys.exit(status)
+            sys.exit(_EXITS.get(type(error), EXIT_FAILED))
         except OperationalError as error:
             self.complain(
                 PortalError(
@@ -64,9 +84,8 @@ class PortalCommand(BaseCommand):
             self.stderr.write(f"{error.reason}\n{error.hint}".strip())
 
 
-def acting_user(username: str | None) -> User | None:
-    """The user a command acts as; None is the operator at the shell, who has no account."""
-    if not username:
+def _acting_user(username: str | None) -> User | None:
+    if username is None:
         return None
     user = get_user_model().objects.filter(username=username, is_active=True).first()
     if user is None:

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from migrations_app import queries
 from migrations_app.models import AppMigration
-from migrations_app.states import TERMINAL, Direction, RunStatus, Status
+from migrations_app.states import TERMINAL, ApprovalState, Direction, RunStatus, Status
 
 _LOOK_SECONDS = 0.25
 _ICONS = {
@@ -45,7 +45,7 @@ def watch(move_id: UUID, *, plain: bool = False) -> AppMigration:
 
 def _until_still(move_id: UUID, show: Any) -> AppMigration:
     while True:
-        move = queries.move(move_id)
+        move = queries.move(move_id, viewer=None)
         show(move)
         if move.status in TERMINAL or move.status == Status.HELD:
             return move
@@ -73,8 +73,13 @@ def _circumstances(move: AppMigration) -> list[str]:
     about = queries.circumstances(move)
     asked = f"asked for by {about['requested_by'] or 'an operator'} at {move.initiated_at:%Y-%m-%d %H:%M} UTC"
     lines = [f"  {asked}: {move.reason}" if move.reason else f"  {asked}"]
-    if move.not_before and move.status == Status.QUEUED:
-        lines.append(f"  not before {move.not_before:%Y-%m-%d %H:%M} UTC")
+    if move.ticket_url:
+        lines.append(f"  {move.ticket_url}")
+    lines += [f"  {_consent(approval)}" for approval in about["approvals"]]
+    if about["earliest_start"] and about["earliest_start"] > timezone.now():
+        lines.append(f"  not before {about['earliest_start']:%Y-%m-%d %H:%M} UTC")
+    if move.status == Status.AWAITING_APPROVAL:
+        lines += [f"  preflight: {f['outcome']} {f['check']}: {f['found']}" for f in move.preflight if f["found"]]
     if about["blocked_seconds"] is not None:
         lines.append(f"  writes were blocked for {about['blocked_seconds']:.1f} s")
     elif move.writes_blocked_at:
@@ -85,6 +90,16 @@ def _circumstances(move: AppMigration) -> list[str]:
     if replica:
         lines.append(f"  its replica in {replica.region}: {replica.state}")
     return lines
+
+
+def _consent(approval: dict[str, Any]) -> str:
+    """What became of a request for a second person's consent, in a line."""
+    if approval["state"] == ApprovalState.OPEN:
+        who, until = approval["requested_by"] or "an operator", f"{approval['expires_at']:%Y-%m-%d %H:%M} UTC"
+        return f"{approval['act']} asked for by {who}, waits for approval until {until}"
+    by = f" by {approval['decided_by']}" if approval["decided_by"] else ""
+    comment = f": {approval['comment']}" if approval["comment"] else ""
+    return f"{approval['act']} {approval['state']}{by}{comment}"
 
 
 def _remark(step: dict[str, Any]) -> str:

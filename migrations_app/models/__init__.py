@@ -1,8 +1,9 @@
 from migrations_app.models.app import App
 from migrations_app.models.app_migration import AppMigration
+from migrations_app.models.approval import Approval
 from migrations_app.models.audit_event import AuditEvent
 from migrations_app.models.region import Region
 from migrations_app.models.source_replica import SourceReplica
 from migrations_app.models.step_run import StepRun
 
-__all__ = ["App", "AppMigration", "AuditEvent", "Region", "SourceReplica", "StepRun"]
+__all__ = ["App", "AppMigration", "Approval", "AuditEvent", "Region", "SourceReplica", "StepRun"]

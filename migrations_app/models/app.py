@@ -10,6 +10,7 @@ from migrations_app import rules
 from migrations_app.models import names
 from migrations_app.models.region import Region
 from migrations_app.states import REPLICA_OPEN, TERMINAL, Kind
+from migrations_app.window import windows_meet
 
 MOVED_FIELDS = ("region", "database", "blobs", "program", "hostname", "port")
 
@@ -39,6 +40,7 @@ class App(models.Model):
 
     class Meta:
         ordering = ["slug"]
+        permissions = [("see_every_team", "Can see and act on the apps of every team")]
         constraints = [
             models.UniqueConstraint(fields=["hostname"], condition=~Q(hostname=""), name="app_hostname_once"),
             models.UniqueConstraint(fields=["region", "database"], name="app_database_once_per_region"),
@@ -78,5 +80,6 @@ class App(models.Model):
             dest=dest,
             kind=kind,
             active=self.migrations.exclude(status__in=TERMINAL).first(),
+            windows_meet=self.region == dest or windows_meet(self.region.window, dest.window),
             replica=self.source_replicas.filter(state__in=REPLICA_OPEN).select_related("region").first(),
         )

@@ -29,6 +29,7 @@ class AppMigration(Leased):
         "self", on_delete=models.PROTECT, null=True, blank=True, related_name="reversals", help_text="For a reverse."
     )
     reason = models.TextField(blank=True)
+    ticket_url = models.URLField("ticket", blank=True)
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="moves_requested"
     )
@@ -55,11 +56,21 @@ class AppMigration(Leased):
     completed_at = models.DateTimeField(null=True, blank=True, help_text="When it came to its end, whichever.")
 
     facts = models.JSONField(default=dict, blank=True, help_text="What the steps need to remember; see docs/steps.md.")
+    preflight = models.JSONField(
+        default=list, blank=True, help_text="What preflight found last: [{check, outcome, found, why, remedy}]."
+    )
     verification = models.JSONField(null=True, blank=True, help_text="The comparison of both sides before the pivot.")
 
     class Meta:
         verbose_name = "move"
         ordering = ["-initiated_at"]
+        permissions = [
+            ("request_move", "Can request a move, and withdraw the request"),
+            ("approve_move", "Can approve and reject what others ask for"),
+            ("abort_move", "Can abort a move"),
+            ("retry_move", "Can let a held move go on"),
+            ("reverse_move", "Can reverse a move"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["app"], condition=Q(status__in=sorted(ACTIVE)), name="one_active_move_per_app"

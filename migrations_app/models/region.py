@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import NoReturn
+from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -8,6 +10,7 @@ from django.db.models import Q
 
 from migrations_app import rules
 from migrations_app.models import names
+from migrations_app.window import WEEKDAYS, Window
 
 
 class Region(models.Model):
@@ -39,6 +42,20 @@ class Region(models.Model):
     cost_per_gb_month_usd = models.DecimalField(
         max_digits=8, decimal_places=4, default=0, help_text="For the estimated cost of retained replicas."
     )
+    time_zone = models.CharField(
+        max_length=60, default="UTC", validators=[names.time_zone], help_text="Of its window, e.g. Europe/Berlin."
+    )
+    window_day = models.PositiveSmallIntegerField(
+        "maintenance window",
+        null=True,
+        blank=True,
+        choices=list(enumerate(WEEKDAYS)),
+        help_text="Moves from and to here begin in this weekly window only; empty: at any time. Reverses do not wait.",
+    )
+    window_opens = models.TimeField(null=True, blank=True, help_text="In the region's time zone.")
+    window_minutes = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text="How long it stays open for moves to begin; 10080 are a week."
+    )
 
     class Meta:
         ordering = ["slug"]
@@ -48,7 +65,19 @@ class Region(models.Model):
                 condition=~Q(database__iregex=rules.CONNINFO_PASSWORD)
                 & ~Q(conn_from_regions__iregex=rules.CONNINFO_PASSWORD),
                 violation_error_message="Leave the password out of the connection string; put it into PGPASSFILE.",
-            )
+            ),
+            models.CheckConstraint(
+                name="region_window_is_whole",
+                condition=Q(window_day__isnull=True, window_opens__isnull=True, window_minutes__isnull=True)
+                | Q(
+                    window_day__isnull=False,
+                    window_day__range=(0, 6),
+                    window_opens__isnull=False,
+                    window_minutes__isnull=False,
+                    window_minutes__range=(1, 7 * 24 * 60),
+                ),
+                violation_error_message="A maintenance window has a day, a time and 1 to 10080 minutes, or none.",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -65,6 +94,15 @@ class Region(models.Model):
 
     def delete(self, *args: object, **kwargs: object) -> NoReturn:
         raise ValidationError("A region is never deleted. Close it to moves instead.")
+
+    @property
+    def window(self) -> Window | None:
+        """When moves may begin here; None: at any time."""
+        if self.window_day is None or self.window_opens is None or self.window_minutes is None:
+            return None
+        return Window(
+            self.window_day, self.window_opens, timedelta(minutes=self.window_minutes), ZoneInfo(self.time_zone)
+        )
 
     @property
     def address_for_regions(self) -> str:

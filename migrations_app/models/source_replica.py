@@ -30,6 +30,7 @@ class SourceReplica(Leased):
 
     class Meta:
         ordering = ["-created_at"]
+        permissions = [("teardown_replica", "Can give a way back up")]
         constraints = [
             models.UniqueConstraint(
                 fields=["app"], condition=Q(state__in=sorted(REPLICA_OPEN)), name="one_open_replica_per_app"

@@ -1,9 +1,10 @@
-"""requested: wait for a free slot in both regions, and look once more whether anything forbids the move.
+"""requested: wait until both regions let moves begin and have a slot free, then look whether anything forbids it.
 
-What changes: nothing in the regions; the move takes its slot.
-Done when: no preflight check fails and both regions have a slot free.
+What changes: nothing in the regions; the move takes its slot. The move is `queued` meanwhile.
+Done when: the windows are open, both regions have a slot free, no preflight check fails, and what was approved is
+what would begin now.
 Undo: nothing to undo.
-How long: seconds; as long as it takes while the regions are busy.
+How long: seconds; as long as it takes while the regions are busy or their windows shut.
 """
 
 from __future__ import annotations
@@ -11,13 +12,18 @@ from __future__ import annotations
 from django.db import transaction
 from django.db.models import Q
 
-from migrations_app.errors import Deferred, PermanentError
+from migrations_app import approvals
+from migrations_app.clock import database_now
+from migrations_app.errors import ApprovalVoid, Deferred, PermanentError
 from migrations_app.models import App, AppMigration, Region
 from migrations_app.move import Move
 from migrations_app.preflight import preflight
-from migrations_app.states import ACTIVE, REPLICA_OPEN
+from migrations_app.states import ACTIVE, REPLICA_OPEN, Act
+from migrations_app.window import first_time_all_open
 
 _LOOK_AGAIN_SECONDS = 5
+_LOOK_AT_WINDOWS_SECONDS = 30
+"""People may open a window earlier than it was to."""
 
 
 def skip(move: Move) -> str:
@@ -25,6 +31,7 @@ def skip(move: Move) -> str:
 
 
 def do(move: Move) -> None:
+    _await_opening(move)
     _take_slot(move)
     findings = preflight(move)
     for finding in findings:
@@ -37,11 +44,40 @@ def do(move: Move) -> None:
             hint=" ".join(finding.remedy for finding in failed),
             code="preflight_failed",
         )
+    _compare_with_approval(move, [vars(finding) for finding in findings])
     move.act(f"Preflight: {len(findings)} checks, nothing forbids the move.")
 
 
 def undo(move: Move) -> None:
     """Nothing was changed."""
+
+
+def _await_opening(move: Move) -> None:
+    """Closed regions and maintenance windows hold a move back; a reverse brings safety and waits for no window."""
+    regions = Region.objects.filter(pk__in=[move.source.pk, move.dest.pk])
+    for region in regions:
+        if not region.accepts_moves:
+            raise Deferred(f"Waits: {region} is closed to moves.", seconds=_LOOK_AGAIN_SECONDS)
+    now = database_now()
+    opens = now if move.is_reverse else first_time_all_open([r.window for r in regions if r.window], now)
+    if opens is None:
+        raise Deferred("Waits: the windows of the two regions never meet.", seconds=_LOOK_AGAIN_SECONDS)
+    if opens > now:
+        windows = ", ".join(f"{region}: {region.window}" for region in regions if region.window)
+        raise Deferred(
+            f"Waits for the maintenance window, which opens {opens:%Y-%m-%d %H:%M} UTC ({windows}).",
+            seconds=min(_LOOK_AT_WINDOWS_SECONDS, (opens - now).total_seconds()),
+        )
+
+
+def _compare_with_approval(move: Move, findings: list[dict[str, str]]) -> None:
+    approval = approvals.given_for_start(move.row)
+    if approval is None:
+        return
+    changed = approvals.differences(approval.subject, approvals.subject_of(move.row, Act(approval.act), findings))
+    if changed:
+        move.remember(slot=False)
+        raise ApprovalVoid(f"Since it was approved, {changed} changed.", findings)
 
 
 def _take_slot(move: Move) -> None:

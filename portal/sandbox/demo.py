@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from django.contrib.auth import get_user_model
 from psycopg.conninfo import make_conninfo
@@ -24,7 +25,7 @@ from migrations_app.models import App, AppMigration, Region, SourceReplica
 from migrations_app.states import REPLICA_OPEN, ReplicaState, RunStatus, Status
 from portal.sandbox.layout import Layout
 from portal.sandbox.sample_app.deploy import Target, deploy, undeploy
-from portal.sandbox.state import APP, Sandbox
+from portal.sandbox.state import APP, TEAM, Sandbox
 from portal.sandbox.traffic import Audit, Ledger, Traffic, audit
 
 HOSTNAME = f"{APP}.localhost"
@@ -33,6 +34,7 @@ PICTURES = 200
 _WARM_UP_SECONDS = 2.0
 _COOL_DOWN_SECONDS = 2.0
 _TEARDOWN_SECONDS = 120.0
+_ANEW = "A new demo begins."
 
 Say = Callable[[str], None]
 
@@ -59,7 +61,10 @@ class Demo:
         self.say = say
         self.quiet = quiet
         self.port = sandbox.state.ports[APP]
-        self.requester = get_user_model().objects.get(username="requester")
+        people = get_user_model().objects
+        self.requester, self.approver, self.operator = (
+            people.get(username=name) for name in ("requester", "approver", "operator")
+        )
         self.ledgers: list[Ledger] = []
 
     def run(self) -> tuple[dict[str, Any], bool]:
@@ -86,7 +91,7 @@ class Demo:
     def _fresh_app(self) -> App:
         """The guest book, newly filled, on the books, served by the edge; what an earlier demo left is ended."""
         try:
-            app = queries.app(APP)
+            app = queries.app(APP, viewer=None)
         except NotFound:
             app = None
         region = app.region if app else queries.region("us-east-1")
@@ -99,6 +104,7 @@ class Demo:
         route = Route(hostname=HOSTNAME, upstream=f"{target.host}:{self.port}", fenced=False)
         edge.apply(self.sandbox.url("edge-admin"), APP, route)
         if app:
+            App.objects.filter(pk=app.pk, owner=None).update(owner=actions.owner_team(TEAM))
             return app
         found = registration.discover(
             slug=APP,
@@ -110,12 +116,13 @@ class Demo:
             program=None,
             health_path="/healthz",
         )
-        return actions.put_on_the_books(app=found, acting_user=self.requester)
+        found.owner = actions.owner_team(TEAM)
+        return actions.put_on_the_books(app=found, acting_user=self.operator)
 
     def _end_what_is_left(self, app: App) -> None:
-        move = queries.active_move(app.slug)
+        move = queries.active_move(app.slug, viewer=None)
         if move and not move.pivot_at:
-            actions.abort(move_id=move.pk, acting_user=self.requester, reason="A new demo begins.")
+            actions.abort(move_id=move.pk, acting_user=self.operator, reason=_ANEW)
         if move and watch(move.pk, plain=True).status == Status.HELD:
             raise DemoFailed(f"An earlier demo's move is held: {move.last_error}", hint="`sandbox reset` begins anew.")
         app.refresh_from_db()
@@ -123,7 +130,7 @@ class Demo:
         if replica:
             self.say(f"Tearing down the replica that an earlier demo left in {replica.region}.")
             if replica.state == ReplicaState.RETAINED:
-                actions.teardown(move_id=replica.migration_id, acting_user=self.requester, confirm=app.slug)
+                self._ask_for_teardown(replica.migration_id, app, _ANEW)
             self._torn_down(replica)
 
     def _target(self, region: Region) -> Target:
@@ -174,12 +181,27 @@ class Demo:
         move = actions.request_move(
             app_slug=app.slug, dest_slug=dest.slug, acting_user=self.requester, reason="The demo: closer to its users."
         )
-        return self._followed(move)
+        self.say(f"  {self.requester} asks for it: {move.status}.")
+        return self._followed(self._approved(move))
+
+    def _approved(self, move: AppMigration) -> AppMigration:
+        """As policy wants it: by somebody else."""
+        if not queries.waits_for_approval(move):
+            return move
+        move = actions.approve(move_id=move.pk, acting_user=self.approver)
+        self.say(f"  {self.approver} approves.")
+        return move
+
+    def _ask_for_teardown(self, move_id: UUID | str, app: App, reason: str) -> SourceReplica:
+        replica = actions.teardown(move_id=move_id, acting_user=self.operator, confirm=app.slug, reason=reason)
+        self.say(f"  {self.operator} asks for the teardown.")
+        self._approved(replica.migration)
+        replica.refresh_from_db()
+        return replica
 
     def _reverse(self, move_id: str) -> dict[str, Any]:
-        return self._followed(
-            actions.reverse(move_id=move_id, acting_user=self.requester, reason="The demo: the way back.")
-        )
+        move = actions.reverse(move_id=move_id, acting_user=self.requester, reason="The demo: the way back.")
+        return self._followed(self._approved(move))
 
     def _followed(self, move: AppMigration) -> dict[str, Any]:
         done = watch(move.pk, plain=self.quiet)
@@ -209,7 +231,7 @@ class Demo:
 
     def _teardown(self, move_id: str, app: App) -> dict[str, Any]:
         began = time.monotonic()
-        replica = actions.teardown(move_id=move_id, acting_user=self.requester, confirm=app.slug)
+        replica = self._ask_for_teardown(move_id, app, "The demo: the app stays.")
         self._torn_down(replica)
         if not self.quiet:
             for act in replica.acts:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
 from django.db import transaction
 
 from portal.sandbox.layout import find_layout
 from portal.sandbox.lifecycle import region_parts
-from portal.sandbox.state import REGIONS, require
+from portal.sandbox.state import REGIONS, TEAM, require
 
 
 @transaction.atomic
@@ -38,10 +39,11 @@ def seed_regions() -> None:
 
 
 def seed_people() -> None:
+    """One person for each role, named like it; those who see their teams only belong to the sample app's."""
+    team, _ = Group.objects.get_or_create(name=TEAM)
     for login, password in require(find_layout()).state.users.items():
-        user, created = get_user_model().objects.get_or_create(
-            username=login, defaults={"is_staff": True, "is_superuser": login == "admin"}
-        )
+        user, created = get_user_model().objects.get_or_create(username=login, defaults={"is_staff": True})
         if created:
             user.set_password(password)
             user.save()
+        user.groups.add(Group.objects.get(name=login.capitalize()), team)

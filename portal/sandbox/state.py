@@ -13,6 +13,9 @@ LOCAL = "127.0.0.1"
 APP = "guestbook"
 """The sample app; its port is the same in every region."""
 
+TEAM = "guestbook-team"
+"""Owns the sample app."""
+
 ROLES = ("viewer", "requester", "approver", "operator", "admin")
 
 _VERSION = 1

@@ -39,7 +39,7 @@ def everything(built: Built) -> Tree:
 
 
 def carried(built: Built) -> tuple[str, str]:
-    move = carry(actions.request_move(app_slug=built.app.slug, dest_slug=EU, acting_user=None))
+    move = carry(actions.request_move(app_slug=built.app.slug, dest_slug=EU, acting_user=None, reason="a test"))
     return move.status, move.last_error
 
 
@@ -52,7 +52,7 @@ def test_an_abort_at_any_step_leaves_no_trace(built: Built, monkeypatch: pytest.
 
         def then_abort(move: Move, original: Callable[[Move], str] = original) -> str:
             outcome = original(move)
-            actions.abort(move_id=move.row.pk, acting_user=None)
+            actions.abort(move_id=move.row.pk, acting_user=None, reason="a test")
             return outcome
 
         with monkeypatch.context() as patched:
@@ -68,7 +68,7 @@ def test_an_abort_as_the_pivot_is_about_to_be_passed_leaves_no_trace(
     original = Journal.pass_pivot
 
     def abort_first(journal: Journal) -> None:
-        actions.abort(move_id=journal.row.pk, acting_user=None)
+        actions.abort(move_id=journal.row.pk, acting_user=None, reason="a test")
         original(journal)
 
     monkeypatch.setattr(Journal, "pass_pivot", abort_first)

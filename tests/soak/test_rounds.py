@@ -32,7 +32,7 @@ def abort_later(move: AppMigration, seconds: float) -> threading.Thread:
     def run() -> None:
         time.sleep(seconds)
         try:
-            actions.abort(move_id=move.pk, acting_user=None)
+            actions.abort(move_id=move.pk, acting_user=None, reason="a test")
         except Refused:
             pass  # it was over, or past the pivot
         finally:
@@ -50,7 +50,7 @@ def test_no_write_is_lost_over_many_rounds(app: App, regions: dict[str, Region])
         for number in range(ROUNDS):
             wait_for_writes(traffic, traffic.snapshot().acknowledged + 5)
             dest = chance.choice([region for region in regions.values() if region != app.region])
-            move = actions.request_move(app_slug=app.slug, dest_slug=dest.slug, acting_user=None)
+            move = actions.request_move(app_slug=app.slug, dest_slug=dest.slug, acting_user=None, reason="a test")
             aborting = abort_later(move, chance.uniform(0, 2 * _A_MOVE_SECONDS))
             move = carry(move)
             aborting.join()

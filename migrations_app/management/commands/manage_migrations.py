@@ -6,8 +6,16 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from migrations_app import actions, queries
-from migrations_app.management.base import PortalCommand, acting_user
+from migrations_app.management.base import PortalCommand
 from migrations_app.management.watch import as_text
+from migrations_app.models import AppMigration
+
+_ACTIONS = {
+    "abort": (actions.abort, "undo a move before its point of no return"),
+    "retry": (actions.retry, "let a held move go on"),
+    "reverse": (actions.reverse, "bring the app back to where a completed move took it from"),
+    "withdraw": (actions.withdraw, "take your own request back while it waits for approval"),
+}
 
 
 class Command(PortalCommand):
@@ -17,51 +25,39 @@ class Command(PortalCommand):
         verbs = parser.add_subparsers(dest="verb", required=True, metavar="VERB")
         get_active = verbs.add_parser("get_active", help="the app's move under way, if there is one")
         get_active.add_argument("slug")
-        for verb, text in {
-            "abort": "undo a move before its point of no return",
-            "retry": "let a held move go on",
-            "reverse": "bring the app back to where a completed move took it from",
-        }.items():
+        for verb, (_, text) in _ACTIONS.items():
             command = verbs.add_parser(verb, help=text)
             command.add_argument("id", help="the move's id")
             command.add_argument("--reason", default="", help="why; it goes on the audit trail")
-            command.add_argument("--as", dest="as_user", metavar="USER", help="act as this user")
         verbs.add_parser("list_source_replicas", help="the replicas that moves left behind, with size and cost")
         for command in verbs.choices.values():
-            command.add_argument("--json", action="store_true", default=SUPPRESS, help="print one JSON object")
+            self.add_shared_arguments(command, default=SUPPRESS)
 
     def run(self, **options: Any) -> None:
-        getattr(self, f"_{options['verb']}")(options)
+        if options["verb"] in _ACTIONS:
+            self._act(options)
+        else:
+            getattr(self, f"_{options['verb']}")(options)
 
     def _get_active(self, options: dict[str, Any]) -> None:
-        move = queries.active_move(options["slug"])
+        move = queries.active_move(options["slug"], viewer=self.user)
         self.answer(
             {"migration": queries.describe_move(move) if move else None},
             as_text(move) if move else f"No move of {options['slug']} is under way.",
         )
 
-    def _abort(self, options: dict[str, Any]) -> None:
-        move = actions.abort(
-            move_id=options["id"], reason=options["reason"], acting_user=acting_user(options["as_user"])
-        )
-        self.answer({"migration_id": str(move.pk), "status": move.status}, f"status {move.status}")
-
-    def _retry(self, options: dict[str, Any]) -> None:
-        move = actions.retry(
-            move_id=options["id"], reason=options["reason"], acting_user=acting_user(options["as_user"])
-        )
-        self.answer({"migration_id": str(move.pk), "status": move.status}, f"status {move.status}")
-
-    def _reverse(self, options: dict[str, Any]) -> None:
-        user = acting_user(options["as_user"])
-        move = actions.reverse(move_id=options["id"], reason=options["reason"], acting_user=user)
-        self.answer(
-            {"migration_id": str(move.pk), "status": move.status, "path": "fast"},
-            f"migration_id {move.pk}\nstatus {move.status}",
-        )
+    def _act(self, options: dict[str, Any]) -> None:
+        act, _ = _ACTIONS[options["verb"]]
+        move: AppMigration = act(move_id=options["id"], reason=options["reason"], acting_user=self.user)
+        data, text = {"migration_id": str(move.pk), "status": move.status}, f"status {move.status}"
+        if options["verb"] == "reverse":
+            data["path"], text = "fast", f"migration_id {move.pk}\n{text}"
+        if queries.waits_for_approval(move):
+            text += f"\nSomebody else approves it: approve_migration {move.pk} --as USER"
+        self.answer(data, text)
 
     def _list_source_replicas(self, options: dict[str, Any]) -> None:
-        replicas = [queries.describe_replica(replica) for replica in queries.replicas_in_use()]
+        replicas = [queries.describe_replica(replica) for replica in queries.replicas_in_use(viewer=self.user)]
         self.answer(
             {"source_replicas": replicas},
             "\n".join(

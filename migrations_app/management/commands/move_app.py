@@ -8,9 +8,9 @@ from django.core.management.base import CommandParser
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from migrations_app import actions, preview
+from migrations_app import actions, preview, queries
 from migrations_app.errors import InvalidInput
-from migrations_app.management.base import EXIT_FAILED, PortalCommand, acting_user
+from migrations_app.management.base import EXIT_FAILED, PortalCommand
 from migrations_app.management.watch import watch
 from migrations_app.states import Status
 
@@ -22,11 +22,11 @@ class Command(PortalCommand):
         parser.add_argument("slug", help="the app, e.g. shop")
         parser.add_argument("dest", help="the region to move it to, e.g. eu-west-1")
         parser.add_argument("--strategy", default="snapshot", help="snapshot (default)")
-        parser.add_argument("--reason", default="", help="why; shown to everybody who looks at the move")
+        parser.add_argument("--reason", default="", help="why; needed, and shown to everybody who looks at the move")
+        parser.add_argument("--ticket", default="", metavar="URL", help="where more about it stands")
         parser.add_argument(
             "--not-before", metavar="T", help="start time, ISO 8601 with zone, e.g. 2030-01-31T02:00+01:00"
         )
-        parser.add_argument("--as", dest="as_user", metavar="USER", help="act as this user")
         parser.add_argument("--watch", action="store_true", help="follow the move to its end; exit 1 unless completed")
         parser.add_argument("--dry-run", action="store_true", help="print the plan and the preflight, change nothing")
 
@@ -39,20 +39,28 @@ class Command(PortalCommand):
             dest_slug=options["dest"],
             strategy=options["strategy"],
             reason=options["reason"],
+            ticket_url=options["ticket"],
             not_before=_time(options["not_before"]),
-            acting_user=acting_user(options["as_user"]),
+            acting_user=self.user,
         )
         if options["watch"]:
             move = watch(move.pk, plain=self.as_json)
+        next_act = (
+            f"\nSomebody else approves it: approve_migration {move.pk} --as USER"
+            if queries.waits_for_approval(move)
+            else ""
+        )
         self.answer(
             {"migration_id": str(move.pk), "status": move.status},
-            f"migration_id {move.pk}\nstatus {move.status}",
+            f"migration_id {move.pk}\nstatus {move.status}{next_act}",
         )
         if options["watch"] and move.status != Status.COMPLETED:
             sys.exit(EXIT_FAILED)
 
     def _dry_run(self, options: dict[str, Any]) -> None:
-        plan = preview.preview(app_slug=options["slug"], dest_slug=options["dest"], strategy=options["strategy"])
+        plan = preview.preview(
+            app_slug=options["slug"], dest_slug=options["dest"], strategy=options["strategy"], acting_user=self.user
+        )
         lines = [f"{plan['app_id']}: {plan['source_region']} → {plan['dest_region']}, {plan['strategy']}", ""]
         for step in plan["steps"]:
             lines.append(f"{step['step']:<32} {'skipped: ' + step['skip'] if step['skip'] else step['what']}")

@@ -19,8 +19,11 @@ class Command(PortalCommand):
         parser.add_argument("--watch", action="store_true", help="follow the move to its end")
 
     def run(self, **options: Any) -> None:
-        slug = queries.app(options["slug"]).slug
-        move = queries.move(options["id"]) if options["id"] else queries.latest_move(slug)
+        slug = queries.app(options["slug"], viewer=self.user).slug
+        if options["id"]:
+            move = queries.move(options["id"], viewer=self.user)
+        else:
+            move = queries.latest_move(slug, viewer=self.user)
         if move.app.slug != slug:
             raise NotFound(f"{slug} has no move {move.pk}.", code="unknown_migration")
         if options["watch"]:

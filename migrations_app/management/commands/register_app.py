@@ -4,8 +4,9 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from migrations_app import actions, queries, registration
-from migrations_app.management.base import PortalCommand, acting_user
+from migrations_app import actions, permissions, queries, registration
+from migrations_app.management.base import PortalCommand
+from migrations_app.permissions import Verb
 
 
 class Command(PortalCommand):
@@ -26,9 +27,9 @@ class Command(PortalCommand):
         parser.add_argument("--no-runtime", action="store_true", help="it has no program")
         parser.add_argument("--health-path", default="/healthz", help="answers 200 when it is well")
         parser.add_argument("--owner", help="the team (group) it belongs to; made if new")
-        parser.add_argument("--as", dest="as_user", metavar="USER", help="act as this user")
 
     def run(self, **options: Any) -> None:
+        permissions.require(self.user, Verb.REGISTER)
         app = registration.discover(
             slug=options["slug"],
             region=queries.region(options["region"]),
@@ -39,9 +40,8 @@ class Command(PortalCommand):
             program="" if options["no_runtime"] else options["program"],
             health_path=options["health_path"],
         )
-        user = acting_user(options["as_user"])
         app.owner = actions.owner_team(options["owner"]) if options["owner"] else None
-        actions.put_on_the_books(app=app, acting_user=user)
+        actions.put_on_the_books(app=app, acting_user=self.user)
         self.answer(
             {
                 "app_id": app.slug,

@@ -6,9 +6,9 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from migrations_app import actions
-from migrations_app.management.base import EXIT_FAILED, PortalCommand, acting_user
-from migrations_app.states import ReplicaState
+from migrations_app import actions, queries
+from migrations_app.management.base import EXIT_FAILED, PortalCommand
+from migrations_app.states import ReplicaState, Status
 
 
 class Command(PortalCommand):
@@ -17,13 +17,19 @@ class Command(PortalCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("id", help="the move that left the replica")
         parser.add_argument("--confirm", required=True, metavar="SLUG", help="the app's name, to show that you mean it")
-        parser.add_argument("--as", dest="as_user", metavar="USER", help="act as this user")
+        parser.add_argument("--reason", default="", help="why; needed, and it goes on the audit trail")
         parser.add_argument("--wait", type=float, default=120, metavar="SECONDS", help="how long to wait for it (120)")
 
     def run(self, **options: Any) -> None:
         replica = actions.teardown(
-            move_id=options["id"], confirm=options["confirm"], acting_user=acting_user(options["as_user"])
+            move_id=options["id"], confirm=options["confirm"], reason=options["reason"], acting_user=self.user
         )
+        if queries.waits_for_approval(replica.migration):
+            self.answer(
+                {"migration_id": str(replica.migration_id), "status": Status.AWAITING_APPROVAL, "last_error": None},
+                f"status awaiting_approval\nSomebody else approves it: approve_migration {options['id']} --as USER",
+            )
+            return
         give_up_at = time.monotonic() + options["wait"]
         while replica.state == ReplicaState.TEARING_DOWN and time.monotonic() < give_up_at:
             time.sleep(0.1)

@@ -20,6 +20,9 @@ class Command(PortalCommand):
         "listens to one queue only, for RQ can lose a job between two."
     )
 
+    surface = "worker"
+    is_for_people = False
+
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("region", help="the region, e.g. eu-west-1")
         parser.add_argument("--burst", action="store_true", help="end when the queue is empty")

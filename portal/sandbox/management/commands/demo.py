@@ -22,6 +22,7 @@ class Command(PortalCommand):
         "replica down, and look up every acknowledged write. Leaves the portal running."
     )
     requires_system_checks = []
+    is_for_people = False
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--rows", type=int, default=50_000, help="entries in the guest book (50000)")

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 class Command(BaseCommand):
     help = "Three real regions and an edge on this machine, for the demo, the tests and development."
     requires_system_checks = []
+    is_for_people = False
 
     def add_arguments(self, parser: CommandParser) -> None:
         # The five that people use; `seed` is what `up` itself calls.

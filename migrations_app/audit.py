@@ -1,0 +1,155 @@
+"""The audit trail's chains of hashes, checked; and the trail as files.
+
+An event's hash is the SHA-256 of a JSON array with all its fields and the hash before it (content() builds it; the
+database's trigger the same one). Whoever changes a byte of an event has to change every later hash of its chain; to
+notice even that, or a chain's end cut off, keep the heads that `verify_audit` prints somewhere else.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC
+from typing import Any
+
+from django.db import connection, transaction
+from django.db.models import QuerySet
+
+from migrations_app.models import AppMigration, AuditEvent
+from migrations_app.states import ReplicaState
+
+FIELDS = (
+    "at",
+    "chain",
+    "number",
+    "actor_name",
+    "surface",
+    "address",
+    "verb",
+    "target",
+    "from_status",
+    "to_status",
+    "reason",
+    "previous_hash",
+    "hash",
+)
+"""Of an exported event, in this order."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with a chain, and from which event on (None: with its end)."""
+
+    chain: str
+    number: int | None
+    found: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`heads`: for each chain the number and hash of its last event."""
+
+    events: int
+    heads: dict[str, tuple[int, str]]
+    problems: list[Problem]
+
+
+def content(event: AuditEvent) -> str:
+    """What the event's hash covers."""
+    return json.dumps(
+        [
+            event.chain,
+            event.number,
+            event.previous_hash,
+            event.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+            event.actor_id,
+            event.actor_name,
+            event.surface,
+            event.address,
+            event.verb,
+            event.target,
+            event.app_id,
+            str(event.migration_id) if event.migration_id else None,
+            event.from_status,
+            event.to_status,
+            event.reason,
+        ],
+        ensure_ascii=False,
+    )
+
+
+def verify(move: AppMigration | None = None) -> Verdict:
+    """Check every chain, or one move's. Reads events and rows as of one moment; not inside a transaction."""
+    events, moves = AuditEvent.objects.all(), AppMigration.objects.all()
+    if move:
+        events, moves = events.filter(chain=str(move.pk)), moves.filter(pk=move.pk)
+    with transaction.atomic(durable=True):
+        with connection.cursor() as cursor:
+            cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        return _verdict(events, moves)
+
+
+def _verdict(events: QuerySet[AuditEvent], moves: QuerySet[AppMigration]) -> Verdict:
+    problems: list[Problem] = []
+    heads: dict[str, tuple[int, str]] = {}
+    last_said: dict[tuple[str, bool], str] = {}
+    count = 0
+    for event in events.order_by("chain", "number").iterator(chunk_size=2000):
+        count += 1
+        number, previous_hash = heads.get(event.chain, (0, ""))
+        if event.number != number + 1:
+            problems.append(Problem(event.chain, event.number, f"event {number + 1} is missing"))
+        elif event.previous_hash != previous_hash:
+            problems.append(Problem(event.chain, event.number, "it does not follow from the event before it"))
+        if hashlib.sha256(content(event).encode()).hexdigest() != event.hash:
+            problems.append(Problem(event.chain, event.number, "it was changed: its hash is not its own"))
+        heads[event.chain] = event.number, event.hash
+        if event.to_status:
+            last_said[event.chain, event.to_status in ReplicaState] = event.to_status
+    for move_id, *now in moves.values_list("pk", "status", "source_replica__state").iterator(chunk_size=2000):
+        for of_replica, status in enumerate(now):
+            said = last_said.get((str(move_id), bool(of_replica)))
+            if said != status:
+                what = "replica" if of_replica else "move"
+                problems.append(
+                    Problem(str(move_id), None, f"the {what} is {status}, and its last event says {said or 'nothing'}")
+                )
+    return Verdict(count, heads, problems)
+
+
+def as_rows(events: QuerySet[AuditEvent]) -> Iterator[dict[str, Any]]:
+    """The events, oldest first, as exported: `at` in UTC, the rest as kept."""
+    for event in events.order_by("id").iterator(chunk_size=2000):
+        yield {
+            "at": event.at.astimezone(UTC).isoformat(timespec="microseconds"),
+            **{field: getattr(event, field) for field in FIELDS[1:]},
+        }
+
+
+def json_lines(events: QuerySet[AuditEvent]) -> Iterator[str]:
+    for row in as_rows(events):
+        yield json.dumps(row, ensure_ascii=False) + "\n"
+
+
+def csv_lines(events: QuerySet[AuditEvent]) -> Iterator[str]:
+    """CSV with a header. A cell that a spreadsheet would take for a formula begins with an apostrophe."""
+    yield _csv_line(FIELDS)
+    for row in as_rows(events):
+        yield _csv_line(_formula_safe(str(row[field])) for field in FIELDS)
+
+
+FORMATS = {"csv": csv_lines, "jsonl": json_lines}
+
+
+def _csv_line(cells: Iterable[str]) -> str:
+    line = io.StringIO()
+    csv.writer(line).writerow(cells)
+    return line.getvalue()
+
+
+def _formula_safe(cell: str) -> str:
+    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else cell

@@ -1,0 +1,104 @@
+"""Who may do what: the one answer every surface asks for.
+
+Two things have to agree: a permission for the verb, which comes from the user's roles (groups made by the migration
+roles), and sight of the app: users see the apps of the teams (groups) they belong to, or all of them with the
+permission see_every_team. What is not in sight does not exist for them (NotFound), what is in sight and not allowed
+is Forbidden.
+
+`None` in place of a user is the operator at the portal's own shell, or the portal itself: allowed everything but
+deciding what needs a second person, for that takes a name.
+"""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from django.contrib.auth.models import User
+from django.db.models import QuerySet, TextChoices
+
+from migrations_app.errors import Forbidden
+from migrations_app.models import App, AppMigration, AuditEvent, Region, SourceReplica
+
+ROLES = ("Viewer", "Requester", "Approver", "Operator", "Admin")
+"""The groups that are roles; every other group is a team."""
+
+Row = TypeVar("Row", AppMigration, SourceReplica, AuditEvent)
+Thing = App | AppMigration | SourceReplica | Region
+
+
+class Verb(TextChoices):
+    VIEW = "view"
+    REQUEST = "request"
+    WITHDRAW = "withdraw"
+    APPROVE = "approve"
+    REJECT = "reject"
+    ABORT = "abort"
+    RETRY = "retry"
+    REVERSE = "reverse"
+    TEARDOWN = "teardown"
+    REGISTER = "register"
+    EXPORT_AUDIT = "export_audit"
+
+
+DECISIONS = frozenset({Verb.APPROVE, Verb.REJECT})
+
+_PERMISSIONS = {
+    Verb.VIEW: "view_appmigration",
+    Verb.REQUEST: "request_move",
+    Verb.WITHDRAW: "view_appmigration",  # one's own request, whatever was asked for: rules.forbids_withdrawal
+    Verb.APPROVE: "approve_move",
+    Verb.REJECT: "approve_move",
+    Verb.ABORT: "abort_move",
+    Verb.RETRY: "retry_move",
+    Verb.REVERSE: "reverse_move",
+    Verb.TEARDOWN: "teardown_replica",
+    Verb.REGISTER: "add_app",
+    Verb.EXPORT_AUDIT: "export_audit",
+}
+
+
+def can(user: User | None, verb: Verb, thing: Thing | None = None) -> bool:
+    """Whether the user may do that at all, to this thing if one is named. What rules say comes on top."""
+    if user is None:
+        return verb not in DECISIONS
+    return user.has_perm(f"migrations_app.{_PERMISSIONS[verb]}") and (thing is None or sees(user, thing))
+
+
+def require(user: User | None, verb: Verb, thing: Thing | None = None) -> None:
+    """Raises Forbidden unless the user can()."""
+    if not can(user, verb, thing):
+        who = user.get_username() if user else "Somebody without a name"
+        raise Forbidden(
+            f"{who} may not {verb.replace('_', ' ')}{f' {_name(thing)}' if thing else ''}.",
+            hint="Say who you are with --as." if user is None else "An admin gives roles and teams.",
+        )
+
+
+def sees(user: User | None, thing: Thing) -> bool:
+    """Regions are seen by all who may look at anything; the rest as far as one's teams go."""
+    if isinstance(thing, Region) or sees_every_team(user):
+        return True
+    app = thing if isinstance(thing, App) else thing.app
+    return user is not None and app.owner_id is not None and user.groups.filter(pk=app.owner_id).exists()
+
+
+def sees_every_team(user: User | None) -> bool:
+    return user is None or user.has_perm("migrations_app.see_every_team")
+
+
+def visible_apps(user: User | None) -> QuerySet[App]:
+    """The apps the user sees."""
+    if user is None or sees_every_team(user):
+        return App.objects.all()
+    return App.objects.filter(owner__in=user.groups.all()) if can(user, Verb.VIEW) else App.objects.none()
+
+
+def in_sight(rows: QuerySet[Row], user: User | None) -> QuerySet[Row]:
+    """Those of the rows, each with an `app`, that the user sees."""
+    if user is None or sees_every_team(user):
+        return rows
+    return rows.filter(app__owner__in=user.groups.all()) if can(user, Verb.VIEW) else rows.none()
+
+
+def _name(thing: Thing) -> str:
+    return f"the move {thing}" if isinstance(thing, AppMigration) else str(thing)

@@ -1,0 +1,28 @@
+"""Users with roles and teams."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from django.apps import apps
+from django.contrib.auth.models import Group, User
+
+ROLES = ("Viewer", "Requester", "Approver", "Operator", "Admin")
+
+
+def establish_roles() -> None:
+    """The groups that the migration makes: Django empties them too after a test."""
+    import_module("migrations_app.migrations.0004_roles").establish(apps, None)
+
+
+def team(name: str) -> Group:
+    return Group.objects.get_or_create(name=name)[0]
+
+
+def person(name: str, role: str = "", *teams: str) -> User:
+    """A user who may log in to the admin, with that role and in those teams."""
+    if not Group.objects.filter(name="Viewer", permissions__isnull=False).exists():
+        establish_roles()
+    user = User.objects.create_user(name, is_staff=True)
+    user.groups.set([team(group) for group in (role, *teams) if group])
+    return user
