@@ -1,6 +1,6 @@
 """The audit trail's chains of hashes, checked; and the trail as files.
 
-An event's hash is the SHA-256 of a JSON array with all its fields and the hash before it (content() builds it; the
+An event's hash is the SHA-256 of a JSON array with all its fields and the hash before it (hash_of() builds it; the
 database's trigger the same one). Whoever changes a byte of an event has to change every later hash of its chain; to
 notice even that, or a chain's end cut off, keep the heads that `verify_audit` prints somewhere else.
 """
@@ -22,22 +22,27 @@ from django.db.models import QuerySet
 from migrations_app.models import AppMigration, AuditEvent
 from migrations_app.states import ReplicaState
 
-FIELDS = (
-    "at",
+HASHED = (
     "chain",
     "number",
+    "previous_hash",
+    "at",
+    "actor_id",
     "actor_name",
     "surface",
     "address",
     "verb",
     "target",
+    "app_id",
+    "migration_id",
     "from_status",
     "to_status",
     "reason",
-    "previous_hash",
-    "hash",
 )
-"""Of an exported event, in this order."""
+"""What an event's hash covers, in this order."""
+
+FIELDS = (*HASHED, "hash")
+"""Of an exported event."""
 
 
 @dataclass(frozen=True)
@@ -58,28 +63,19 @@ class Verdict:
     problems: list[Problem]
 
 
-def content(event: AuditEvent) -> str:
-    """What the event's hash covers."""
-    return json.dumps(
-        [
-            event.chain,
-            event.number,
-            event.previous_hash,
-            event.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-            event.actor_id,
-            event.actor_name,
-            event.surface,
-            event.address,
-            event.verb,
-            event.target,
-            event.app_id,
-            str(event.migration_id) if event.migration_id else None,
-            event.from_status,
-            event.to_status,
-            event.reason,
-        ],
-        ensure_ascii=False,
-    )
+def fields_of(event: AuditEvent) -> dict[str, Any]:
+    """The event as exported: plain values, `at` in UTC to the microsecond."""
+    return {
+        **{field: getattr(event, field) for field in FIELDS},
+        "at": event.at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "migration_id": str(event.migration_id) if event.migration_id else None,
+    }
+
+
+def hash_of(fields: dict[str, Any]) -> str:
+    """The hash that an event with these fields has."""
+    content = json.dumps([fields[field] for field in HASHED], ensure_ascii=False)
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def verify(move: AppMigration | None = None) -> Verdict:
@@ -105,7 +101,7 @@ def _verdict(events: QuerySet[AuditEvent], moves: QuerySet[AppMigration]) -> Ver
             problems.append(Problem(event.chain, event.number, f"event {number + 1} is missing"))
         elif event.previous_hash != previous_hash:
             problems.append(Problem(event.chain, event.number, "it does not follow from the event before it"))
-        if hashlib.sha256(content(event).encode()).hexdigest() != event.hash:
+        if hash_of(fields_of(event)) != event.hash:
             problems.append(Problem(event.chain, event.number, "it was changed: its hash is not its own"))
         heads[event.chain] = event.number, event.hash
         if event.to_status:
@@ -122,12 +118,8 @@ def _verdict(events: QuerySet[AuditEvent], moves: QuerySet[AppMigration]) -> Ver
 
 
 def as_rows(events: QuerySet[AuditEvent]) -> Iterator[dict[str, Any]]:
-    """The events, oldest first, as exported: `at` in UTC, the rest as kept."""
-    for event in events.order_by("id").iterator(chunk_size=2000):
-        yield {
-            "at": event.at.astimezone(UTC).isoformat(timespec="microseconds"),
-            **{field: getattr(event, field) for field in FIELDS[1:]},
-        }
+    """The events as exported, oldest first."""
+    return map(fields_of, events.order_by("id").iterator(chunk_size=2000))
 
 
 def json_lines(events: QuerySet[AuditEvent]) -> Iterator[str]:
@@ -139,7 +131,7 @@ def csv_lines(events: QuerySet[AuditEvent]) -> Iterator[str]:
     """CSV with a header. A cell that a spreadsheet would take for a formula begins with an apostrophe."""
     yield _csv_line(FIELDS)
     for row in as_rows(events):
-        yield _csv_line(_formula_safe(str(row[field])) for field in FIELDS)
+        yield _csv_line(_formula_safe("" if value is None else str(value)) for value in row.values())
 
 
 FORMATS = {"csv": csv_lines, "jsonl": json_lines}

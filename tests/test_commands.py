@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -221,3 +222,10 @@ def test_every_command_of_the_readme_exists() -> None:
     assert {"move_app", "sandbox", "demo"} <= names
     for name in names:
         load_command_class(get_commands()[name], name)
+
+
+@pytest.mark.parametrize("page", [README, *sorted((README.parent / "docs").glob("*.md"))], ids=lambda page: page.name)
+def test_every_command_line_of_the_docs_is_one_the_command_understands(page: Path) -> None:
+    for line in re.findall(r"^\$ .*?\bpython manage\.py ([^|>()\n]+)", page.read_text(), re.MULTILINE):
+        name, *argv = shlex.split(line)
+        load_command_class(get_commands()[name], name).create_parser("manage.py", name).parse_args(argv)
