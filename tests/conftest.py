@@ -22,8 +22,9 @@ from migrations_app.dataplane.edge_route import Route
 from migrations_app.dataplane.process import no_check
 from migrations_app.engine.executor import run_move
 from migrations_app.engine.teardown import run_teardown
+from migrations_app.errors import PermanentError
 from migrations_app.models import App, AppMigration, AuditEvent, Region, SourceReplica
-from migrations_app.move import cluster, host
+from migrations_app.move import Move, cluster, host
 from tests.guestbook import GuestBook, deployed
 
 SCHEMA = """
@@ -67,6 +68,16 @@ def regions(transactional_db: None) -> dict[str, Region]:
 
     seed_regions()
     return {region.slug: region for region in Region.objects.all()}
+
+
+@pytest.fixture
+def us(regions: dict[str, Region]) -> Region:
+    return regions["us-east-1"]
+
+
+@pytest.fixture
+def eu(regions: dict[str, Region]) -> Region:
+    return regions["eu-west-1"]
 
 
 @dataclass
@@ -201,3 +212,30 @@ def torn_down(move: AppMigration) -> SourceReplica:
     run_teardown(replica.pk)
     replica.refresh_from_db()
     return replica
+
+
+def traces(shop: Shop, region: Region) -> list[object]:
+    """What moves leave in a cluster besides the app itself."""
+    with shop.cluster(region).admin() as admin:
+        return admin.execute(
+            "SELECT slot_name::text FROM pg_replication_slots WHERE database = %(db)s "
+            "UNION ALL SELECT rolname FROM pg_roles WHERE rolname ~ '^portal_' "
+            "UNION ALL SELECT subname FROM pg_subscription JOIN pg_database ON pg_database.oid = subdbid "
+            "WHERE datname = %(db)s",
+            {"db": shop.app.database},
+        ).fetchall()
+
+
+def before(monkeypatch: pytest.MonkeyPatch, step: object, act: Callable[[Move], object]) -> None:
+    """Let `act` happen just before the step does its work."""
+    do = step.do  # type: ignore[attr-defined]
+
+    def act_then_do(move: Move) -> None:
+        act(move)
+        do(move)
+
+    monkeypatch.setattr(step, "do", act_then_do)
+
+
+def fail_for_good(*args: object, **kwargs: object) -> float:
+    raise PermanentError("the cause")

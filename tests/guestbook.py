@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from portal.sandbox import lifecycle
 from portal.sandbox.layout import find_layout
 from portal.sandbox.sample_app.deploy import Target, deploy, undeploy
 from portal.sandbox.state import REGIONS
+from tests.waiting import wait_until
 
 ROWS = 300
 PICTURES = 6
@@ -79,14 +79,6 @@ class GuestBook:
             wait_until(lambda: self.sql(_WAITING))
             yield results
         thread.join(30)
-
-
-def wait_until(reached: Callable[[], Any], seconds: float = 10) -> None:
-    give_up_at = time.monotonic() + seconds
-    while not reached():
-        if time.monotonic() > give_up_at:
-            raise AssertionError("it did not happen")
-        time.sleep(0.02)
 
 
 def free_port(host: str) -> int:

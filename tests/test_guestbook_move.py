@@ -37,7 +37,7 @@ def under_traffic(app: App, act: Callable[[], T]) -> tuple[T, Ledger]:
 
 
 def wait_for_writes(traffic: Traffic, count: int) -> None:
-    from tests.guestbook import wait_until
+    from tests.waiting import wait_until
 
     wait_until(lambda: traffic.snapshot().acknowledged >= count, 30)
 

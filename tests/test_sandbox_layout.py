@@ -10,7 +10,6 @@ import socket
 import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -24,6 +23,7 @@ from portal.sandbox.layout import MARKER, Layout, SandboxError, find_layout, wri
 from portal.sandbox.servers import Program, environment_of
 from portal.sandbox.state import LOCAL, PORTS, REGIONS, Sandbox, load, new_state, require
 from portal.sandbox.sweep import end_strays, strays
+from tests.waiting import wait_until
 
 CHECKOUT = Path(__file__).resolve().parents[1]
 
@@ -49,13 +49,6 @@ def second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 def manage(*argv: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, CHECKOUT / "manage.py", *argv], capture_output=True, text=True, timeout=120)
-
-
-def wait_until(condition, seconds: float = 20) -> None:
-    give_up_at = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < give_up_at
-        time.sleep(0.1)
 
 
 def secrets_of(sandbox: Sandbox) -> set[str]:

@@ -18,7 +18,8 @@ from portal.sandbox.audit import audit
 from portal.sandbox.keepalive import Connection, NoAnswer
 from portal.sandbox.ledger import Latencies, Ledger
 from portal.sandbox.traffic import Traffic
-from tests.guestbook import GuestBook, deployed, wait_until
+from tests.guestbook import GuestBook, deployed
+from tests.waiting import wait_until
 
 
 @pytest.fixture(scope="module")

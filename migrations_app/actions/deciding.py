@@ -52,7 +52,7 @@ def approve(*, move_id: UUID | str, acting_user: User | None, seen: str = "", co
 def look_again(*, move_id: UUID | str, acting_user: User | None) -> AppMigration:
     """Run preflight once more for a move that waits for approval, so that whoever approves it sees how things are."""
     move = queries.move(move_id, viewer=acting_user)
-    permissions.require(acting_user, Verb.VIEW, move)
+    permissions.require(acting_user, Verb.APPROVE, move)
     if move.status == Status.AWAITING_APPROVAL:
         findings = look(move)
         with transaction.atomic():

@@ -62,8 +62,9 @@ def request_move(
     refuse(rules.forbids_move(app.move_facts(dest)))
     _look_before_asking(wanted, Act.MOVE)
     with one_at_a_time(), transaction.atomic():
-        wanted.source_region = locked_app(app).region
-        refuse(rules.forbids_move(app.move_facts(dest)))
+        wanted.app = locked_app(app)
+        wanted.source_region, wanted.dest_region = wanted.app.region, queries.region(dest_slug)
+        refuse(rules.forbids_move(wanted.app.move_facts(wanted.dest_region)))
         _put_on_the_books(wanted, Act.MOVE, verb="request")
     wanted.refresh_from_db()
     return wanted
@@ -85,12 +86,14 @@ def reverse(*, move_id: UUID | str, acting_user: User | None, reason: str) -> Ap
         requested_by=acting_user,
         reason=reason,
     )
+    replica = getattr(reversed_move, "source_replica", None)
+    refuse(rules.forbids_reverse(reversed_move, replica, wanted.app.move_facts(dest, Kind.REVERSE)))
     _look_before_asking(wanted, Act.REVERSE)
     with one_at_a_time(), transaction.atomic():
-        app = locked_app(reversed_move.app)
-        replica = locked_replica(reversed_move)
-        refuse(rules.forbids_reverse(reversed_move, replica, app.move_facts(dest, Kind.REVERSE)))
-        wanted.source_region = app.region
+        wanted.app = locked_app(reversed_move.app)
+        wanted.source_region = wanted.app.region
+        facts = wanted.app.move_facts(dest, Kind.REVERSE)
+        refuse(rules.forbids_reverse(reversed_move, locked_replica(reversed_move), facts))
         _put_on_the_books(wanted, Act.REVERSE, verb="reverse")
     wanted.refresh_from_db()
     return wanted

@@ -75,7 +75,8 @@ class Executor:
             self.row.refresh_from_db()
         except ApprovalVoid as void:
             with self.journal.locked() as row:
-                approvals.void(row, reason=void.reason, findings=void.findings)
+                if row.status == Status.QUEUED:
+                    approvals.void(row, reason=void.reason, findings=void.findings)
         if self.row.status == Status.ABORTING:
             self._backward()
         return f"{self.row.status}, {self.row.current_step}"

@@ -33,6 +33,11 @@ def appended_act(text: str) -> CombinedExpression:
     return CombinedExpression(F("acts"), "||", JSONObject(at=Now(), text=Value(text, TextField())))
 
 
+def blocked_too_long(seconds: float) -> str:
+    """Why a move aborts itself."""
+    return f"Writes were blocked for longer than the {seconds} s they may be."
+
+
 log = structlog.get_logger()
 
 
@@ -65,7 +70,7 @@ class Journal(Move):
             self.change_status(
                 Status.ABORTING,
                 verb="abort",
-                reason=f"Writes were blocked for longer than the {self._block_budget} s they may be.",
+                reason=blocked_too_long(self._block_budget),
                 ends_as=Status.ABORTED,
             )
             raise AbortRequested

@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 
 from migrations_app import bell
 from migrations_app.approvals import expire_overdue
+from migrations_app.engine.journal import blocked_too_long
 from migrations_app.engine.lease import free_and_due
 from migrations_app.errors import Refused
 from migrations_app.models import AppMigration, SourceReplica
@@ -38,9 +39,10 @@ def abort_overdue() -> int:
             writes_blocked_at__lt=Now() - timedelta(seconds=seconds),
         )
         for move in overdue:
-            reason = f"Writes were blocked for longer than the {seconds} s they may be."
             with suppress(Refused), transaction.atomic():
-                change_status(move, Status.ABORTING, verb="abort", reason=reason, ends_as=Status.ABORTED)
+                change_status(
+                    move, Status.ABORTING, verb="abort", reason=blocked_too_long(seconds), ends_as=Status.ABORTED
+                )
                 aborted += 1
     return aborted
 

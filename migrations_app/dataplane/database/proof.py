@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import time
 import uuid
+from typing import Any
 
-from psycopg import sql
+from psycopg import Connection, sql
 
 from migrations_app.dataplane.database.connection import Cluster, rows, value
 from migrations_app.dataplane.process import Check
@@ -88,13 +89,23 @@ def lift_sentinel(primary: Cluster, replica: Cluster, *, stream: str = "") -> No
 def _is_drained(primary: Cluster, name: str, lsn: str) -> bool:
     """The stream is confirmed up to `lsn`, or is within two seconds."""
     give_up_at = time.monotonic() + 2
-    query = "SELECT confirmed_flush_lsn >= %s::pg_lsn FROM pg_replication_slots WHERE slot_name = %s"
     with primary.admin() as admin:
-        while not value(admin, query, lsn, name):
+        while not _is_confirmed(admin, name, lsn):
             if time.monotonic() > give_up_at:
                 return False
             time.sleep(0.05)
     return True
+
+
+def _is_confirmed(primary: Connection[Any], name: str, lsn: str) -> bool | None:
+    """The slot's reader has everything up to `lsn`; None: there is no such slot."""
+    found = rows(
+        primary,
+        "SELECT confirmed_flush_lsn >= %s::pg_lsn FROM pg_replication_slots WHERE slot_name = %s",
+        lsn,
+        name,
+    )
+    return bool(found[0][0]) if found else None
 
 
 def position(cluster: Cluster) -> str:
@@ -121,13 +132,8 @@ def drain(primary: Cluster, replica: Cluster, name: str, lsn: str, *, deadline_s
     prove_stream(primary, replica, deadline_seconds=deadline_seconds, check=check)
     with primary.admin() as at_primary, replica.connect() as at_replica:
         while True:
-            confirmed = rows(
-                at_primary,
-                "SELECT confirmed_flush_lsn >= %s::pg_lsn FROM pg_replication_slots WHERE slot_name = %s",
-                lsn,
-                name,
-            )
-            if not confirmed:
+            confirmed = _is_confirmed(at_primary, name, lsn)
+            if confirmed is None:
                 raise PermanentError(
                     f"The slot {name} is gone from {primary.region}: the replica cannot be brought up to date.",
                     hint="Tear the replica down and move the app with the snapshot strategy.",
@@ -139,7 +145,7 @@ def drain(primary: Cluster, replica: Cluster, name: str, lsn: str, *, deadline_s
                 "WHERE s.subname = %s AND srsubstate <> 'r'",
                 name,
             )
-            if confirmed[0][0] and not unready:
+            if confirmed and not unready:
                 return time.monotonic() - began
             if time.monotonic() - began > deadline_seconds:
                 raise TransientError(
