@@ -138,6 +138,8 @@ def void(move: AppMigration, *, reason: str, findings: Findings) -> None:
     if approval is None:
         return
     Approval.objects.filter(pk=approval.pk).update(state=ApprovalState.VOID)
+    # An abort that waits for consent: one request at a time, and rejecting the move comes to the same.
+    Approval.objects.filter(migration=move, state=ApprovalState.OPEN).update(state=ApprovalState.VOID, decided_at=Now())
     AppMigration.objects.filter(pk=move.pk).update(preflight=findings)
     change_status(move, Status.AWAITING_APPROVAL, verb="void_approval", reason=reason)
     ask(

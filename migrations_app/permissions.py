@@ -19,9 +19,6 @@ from django.db.models import QuerySet, TextChoices
 from migrations_app.errors import Forbidden
 from migrations_app.models import App, AppMigration, AuditEvent, Region, SourceReplica
 
-ROLES = ("Viewer", "Requester", "Approver", "Operator", "Admin")
-"""The groups that are roles; every other group is a team."""
-
 Row = TypeVar("Row", AppMigration, SourceReplica, AuditEvent)
 Thing = App | AppMigration | SourceReplica | Region
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +16,7 @@ from migrations_app.errors import Blocker, InvalidInput, NotFound
 from migrations_app.models import App, AppMigration, Approval, Region, SourceReplica, StepRun
 from migrations_app.permissions import Verb, can, in_sight, visible_apps
 from migrations_app.states import ACTIVE, REPLICA_OPEN, Act, Direction, Kind, RunStatus, Status, Strategy
+from migrations_app.window import windows_meet
 
 
 def region(slug: str) -> Region:
@@ -39,6 +40,21 @@ def app(slug: str, *, viewer: User | None) -> App:
     if found is None:
         raise NotFound(f"There is no app {slug}.", hint="Put it on the books with register_app.", code="unknown_app")
     return found
+
+
+def destinations(wanted: App) -> list[tuple[Region, list[Blocker]]]:
+    """Every region, with what forbids a move of the app there now."""
+    facts = wanted.move_facts(wanted.region)
+    here = wanted.region
+    return [
+        (
+            dest,
+            rules.forbids_move(
+                replace(facts, dest=dest, windows_meet=here == dest or windows_meet(here.window, dest.window))
+            ),
+        )
+        for dest in Region.objects.all()
+    ]
 
 
 def move(move_id: UUID | str, *, viewer: User | None) -> AppMigration:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from migrations_app.models import App, AppMigration, Approval, Region, SourceReplica
 
+ROLES = ("Viewer", "Requester", "Approver", "Operator", "Admin")
+"""The groups that are roles; every other group is a team."""
+
 CONNINFO_PASSWORD = r"(password\s*=)|(://[^/@]*:[^/@]*@)"  # noqa: S105 — the pattern that finds one
 
 
@@ -153,6 +156,13 @@ def forbids_edit(facts: MoveFacts) -> Blocker | None:
             f"A move or a replica of {facts.app} goes by this.",
             "Change it once no move is under way and no replica is kept.",
         )
+    return None
+
+
+def forbids_owner(group: str) -> Blocker | None:
+    """An app belongs to a team."""
+    if group in ROLES:
+        return Blocker("invalid_owner", f"{group} is a role, not a team.", "Name a team.")
     return None
 
 

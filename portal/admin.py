@@ -8,6 +8,8 @@ class PortalAdminSite(admin.AdminSite):
     site_header = "Region moves"
     site_title = "Region moves"
     index_title = "Overview"
+    site_url = None
+    empty_value_display = "–"
 
 
 class PortalAdminConfig(AdminConfig):

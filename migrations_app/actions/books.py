@@ -7,7 +7,7 @@ from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Q
 
-from migrations_app import permissions
+from migrations_app import permissions, rules
 from migrations_app.errors import InvalidInput
 from migrations_app.models import App
 from migrations_app.permissions import Verb
@@ -43,7 +43,8 @@ def note_edit(*, verb: str, target: str, changes: str, acting_user: User | None,
 
 def owner_team(name: str) -> Group:
     """The team of that name; made if it is new. InvalidInput for a role's name: a role is no team."""
-    if name in permissions.ROLES:
-        raise InvalidInput(f"owner {name} is a role, not a team.", hint="Name a team.", code="invalid_owner")
+    no_team = rules.forbids_owner(name)
+    if no_team:
+        raise InvalidInput(f"owner: {no_team.reason}", hint=no_team.hint, code=no_team.code)
     group, _ = Group.objects.get_or_create(name=name)
     return group

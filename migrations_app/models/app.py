@@ -64,6 +64,9 @@ class App(models.Model):
         return f"{region.app_host}:{self.port}"
 
     def clean(self) -> None:
+        no_team = rules.forbids_owner(self.owner.name) if self.owner else None
+        if no_team:
+            raise ValidationError({"owner": f"{no_team.reason} {no_team.hint}"})
         before = App.objects.filter(pk=self.pk).first()
         if before is None:
             return

@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.db import transaction
 
 from migrations_app import actions, permissions, queries, registration
 from migrations_app.management.base import PortalCommand
@@ -40,8 +41,9 @@ class Command(PortalCommand):
             program="" if options["no_runtime"] else options["program"],
             health_path=options["health_path"],
         )
-        app.owner = actions.owner_team(options["owner"]) if options["owner"] else None
-        actions.put_on_the_books(app=app, acting_user=self.user)
+        with transaction.atomic():  # a team that is new goes with the app that is refused
+            app.owner = actions.owner_team(options["owner"]) if options["owner"] else None
+            actions.put_on_the_books(app=app, acting_user=self.user)
         self.answer(
             {
                 "app_id": app.slug,

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+
+from migrations_app.admin.display import badge, link, page_of, route, time_column, who
+from migrations_app.admin.sight import LookOnly, TeamFilter, user_of
+from migrations_app.models import AppMigration, Approval
+from migrations_app.permissions import in_sight
+from migrations_app.states import ApprovalState
+
+
+class StateFilter(admin.SimpleListFilter):
+    """What waits for a decision, unless another state is asked for."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
+        return [(state, state.label.lower()) for state in ApprovalState if state != ApprovalState.OPEN] + [
+            ("all", "all")
+        ]
+
+    def choices(self, changelist: ChangeList) -> Any:
+        first, *others = super().choices(changelist)
+        return [{**first, "display": "waiting for approval"}, *others]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Approval]) -> QuerySet[Approval]:
+        wanted = self.value() or ApprovalState.OPEN
+        return queryset if wanted == "all" else queryset.filter(state=wanted)
+
+
+@admin.register(Approval)
+class ApprovalAdmin(LookOnly):
+    list_display = ["move", "act", "state_shown", "asked_by", "reason", "asked_at", "expires", "decider"]
+    list_display_links = None
+    list_filter = [StateFilter, "act", ("migration__app__owner", TeamFilter)]
+    list_select_related = [
+        "migration__app",
+        "migration__source_region",
+        "migration__dest_region",
+        "requested_by",
+        "decided_by",
+    ]
+    search_fields = ["migration__app__slug", "migration__id", "reason"]
+    search_help_text = "App, id of the move, or reason."
+    date_hierarchy = "requested_at"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Approval]:
+        moves = in_sight(AppMigration.objects.all(), user_of(request))
+        return super().get_queryset(request).filter(migration__in=moves)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        title = "Approvals" if StateFilter.parameter_name in request.GET else "Waiting for approval"
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
+
+    def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
+        """It is looked at, and decided on, with its move."""
+        approval = self.get_object(request, object_id)
+        if approval is None:
+            return super().change_view(request, object_id, *args, **kwargs)
+        return redirect(page_of(approval.migration))
+
+    @admin.display(description="move", ordering="migration__app__slug")
+    def move(self, approval: Approval) -> str:
+        return link(approval.migration, f"{approval.migration.app}: {route(approval.migration)}")
+
+    @admin.display(description="state", ordering="state")
+    def state_shown(self, approval: Approval) -> str:
+        return badge(approval.state, "waits" if approval.state == ApprovalState.OPEN else "")
+
+    @admin.display(description="asked by", ordering="requested_by__username")
+    def asked_by(self, approval: Approval) -> str:
+        return who(approval.requested_by.get_username() if approval.requested_by else None)
+
+    @admin.display(description="asked at", ordering="requested_at")
+    def asked_at(self, approval: Approval) -> str:
+        return time_column(approval.requested_at)
+
+    @admin.display(ordering="expires_at")
+    def expires(self, approval: Approval) -> str:
+        return time_column(approval.expires_at)
+
+    @admin.display(description="decided by", ordering="decided_by__username")
+    def decider(self, approval: Approval) -> str:
+        return approval.decided_by.get_username() if approval.decided_by else "–"

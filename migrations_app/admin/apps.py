@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.models import Group
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+
+from migrations_app import permissions, queries, rules
+from migrations_app.admin.buttons import Button
+from migrations_app.admin.display import NOTHING, badge
+from migrations_app.admin.recording import Recorded
+from migrations_app.admin.requesting import everywhere, request_move
+from migrations_app.admin.sight import NeverDeleted, TeamFilter, user_of
+from migrations_app.admin.trail import WithTrail
+from migrations_app.models import App, AppMigration
+from migrations_app.permissions import Verb
+from migrations_app.states import ACTIVE
+
+_FIELDS = ["slug", "owner", "region", "database", "blobs", "program", "hostname", "port", "health_path"]
+
+
+@admin.register(App)
+class AppAdmin(WithTrail, Recorded, NeverDeleted):
+    list_display = ["slug", "region", "team", "hostname", "database", "move"]
+    list_filter = ["region", ("owner", TeamFilter)]
+    list_select_related = ["region", "owner"]
+    search_fields = ["slug", "hostname", "database"]
+    values_recorded = _FIELDS
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[App]:
+        active = AppMigration.objects.filter(app=OuterRef("pk"), status__in=ACTIVE)
+        return (
+            super()
+            .get_queryset(request)
+            .filter(pk__in=permissions.visible_apps(user_of(request)))
+            .annotate(
+                active_move=Subquery(active.values("pk")[:1]), active_status=Subquery(active.values("status")[:1])
+            )
+        )
+
+    def get_fields(self, request: HttpRequest, obj: App | None = None) -> Any:
+        return [*_FIELDS, "move"] if obj else _FIELDS
+
+    def get_readonly_fields(self, request: HttpRequest, obj: App | None = None) -> list[str]:
+        return ["slug", "region", "database", "move"] if obj else []
+
+    def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "owner":
+            teams = Group.objects.exclude(name__in=rules.ROLES)
+            user = user_of(request)
+            kwargs["queryset"] = teams if permissions.sees_every_team(user) else teams.filter(user=user)
+        return super().formfield_for_foreignkey(db_field, request, **kwargs)
+
+    def get_urls(self) -> list[URLPattern]:
+        page = path(
+            "<int:app_id>/request-move/",
+            self.admin_site.admin_view(request_move),
+            {"site": self.admin_site},
+            name="migrations_app_app_request_move",
+        )
+        return [page, *super().get_urls()]
+
+    def trail_of(self, obj: App) -> dict[str, Any]:
+        return {"app__id__exact": obj.pk}
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        app = context.get("original")
+        if app and permissions.can(user_of(request), Verb.REQUEST, app):
+            address = reverse("admin:migrations_app_app_request_move", args=[app.pk])
+            context["buttons"] = [Button("Request a move", address, everywhere(queries.destinations(app)))]
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    @admin.display(ordering="owner__name")
+    def team(self, app: App) -> str:
+        return app.owner.name if app.owner else NOTHING
+
+    @admin.display(description="move under way")
+    def move(self, app: Any) -> str:
+        if not app.active_move:
+            return NOTHING
+        page = reverse("admin:migrations_app_appmigration_change", args=[app.active_move])
+        return format_html('<a href="{}">{}</a>', page, badge(app.active_status))

@@ -1,0 +1,54 @@
+"""The verbs as buttons, each leading to the page that says what it would do."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from django.contrib.auth.models import User
+from django.urls import reverse
+
+from migrations_app import queries
+from migrations_app.errors import Blocker
+from migrations_app.models import AppMigration
+from migrations_app.permissions import DECISIONS, Verb
+from migrations_app.states import Act
+
+_DANGEROUS = frozenset({Verb.ABORT, Verb.TEARDOWN, Verb.REJECT})
+
+
+@dataclass(frozen=True)
+class Button:
+    """With blockers it is shown, with why, and leads nowhere."""
+
+    label: str
+    url: str
+    blockers: list[Blocker]
+    dangerous: bool = False
+
+
+def label_of(verb: Verb, act: Act | None = None) -> str:
+    """What the button says: the verb, and what it decides on."""
+    label = "Tear down" if verb is Verb.TEARDOWN else str(verb.label)
+    return f"{label} the {act}" if act else label
+
+
+def address_of(verb: Verb, move: AppMigration) -> str:
+    return reverse(f"admin:migrations_app_appmigration_{verb}", args=[move.pk])
+
+
+def buttons_of(move: AppMigration, user: User, *, only: Collection[str] | None = None) -> list[Button]:
+    """Of what the user has the right to, the possible first; `only` those verbs, and the decisions on them.
+
+    What others asked for is not the user's to withdraw, now or later: no button.
+    """
+    offers = [
+        offer
+        for offer in queries.offers(move, user=user)
+        if (only is None or (offer.act or offer.verb) in only)
+        and "not_own_request" not in [blocker.code for blocker in offer.blockers]
+    ]
+    return [
+        Button(label_of(offer.verb, offer.act), address_of(offer.verb, move), offer.blockers, offer.verb in _DANGEROUS)
+        for offer in sorted(offers, key=lambda offer: (bool(offer.blockers), offer.verb not in DECISIONS))
+    ]

@@ -1,0 +1,152 @@
+"""The page before a deed: what will happen, and why it is wanted. Its form does it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.admin import AdminSite
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.utils.html import format_html
+
+from migrations_app import actions, approvals, permissions, queries, rules
+from migrations_app.admin.buttons import address_of, label_of
+from migrations_app.admin.display import link, moment, page_of, who
+from migrations_app.admin.findings import findings_of
+from migrations_app.admin.sight import user_of
+from migrations_app.admin.verbs import DEEDS, what_happened
+from migrations_app.clock import database_now
+from migrations_app.consequences import asks_first, consequences
+from migrations_app.errors import Blocker, Forbidden, InvalidInput, NotFound, PortalError, Refused
+from migrations_app.models import AppMigration, Approval
+from migrations_app.permissions import DECISIONS, Verb
+from migrations_app.states import STARTS, Act
+
+BAD_REQUEST, CONFLICT = 400, 409
+
+_ABOUT_A_REQUEST = DECISIONS | {Verb.WITHDRAW}
+
+
+@contextmanager
+def as_http() -> Iterator[None]:
+    """The portal's errors that end a page, as Django's."""
+    try:
+        yield
+    except NotFound as error:
+        raise Http404(error.reason) from error
+    except Forbidden as error:
+        raise PermissionDenied(error.reason) from error
+
+
+def problems_of(error: PortalError) -> tuple[int, list[Blocker]]:
+    """The status of the page that shows the error again, and each thing that is wrong."""
+    if isinstance(error, Refused):
+        return CONFLICT, list(error.blockers)
+    return BAD_REQUEST, [Blocker(error.code, error.reason, error.hint)]
+
+
+@as_http()
+def confirm(request: HttpRequest, move_id: UUID, verb: Verb, site: AdminSite) -> HttpResponse:
+    """GET: what the verb would do. POST: do it, or say why not."""
+    user, deed = user_of(request), DEEDS[verb]
+    move = queries.move(move_id, viewer=user)
+    permissions.require(user, verb, move)
+    if request.method != "POST":
+        if verb is Verb.APPROVE:
+            actions.look_again(move_id=move_id, acting_user=user)
+        return _page(request, move, verb, site, form=deed.form())
+    form = deed.form(request.POST)
+    if not form.is_valid():
+        return _page(request, move, verb, site, form=form, status=BAD_REQUEST)
+    try:
+        done = deed.do(move, user, {**form.cleaned_data, "seen": request.POST.get("seen", "")})
+    except (Refused, InvalidInput) as error:
+        status, problems = problems_of(error)
+        return _page(request, move, verb, site, form=form, status=status, problems=problems)
+    messages.success(request, what_happened(verb, done))
+    return redirect(page_of(done))
+
+
+def _page(
+    request: HttpRequest,
+    move: AppMigration,
+    verb: Verb,
+    site: AdminSite,
+    *,
+    form: Any,
+    status: int = 200,
+    problems: list[Blocker] | None = None,
+) -> HttpResponse:
+    """What is shown is how it is now; and not older than the fingerprint, which is read first: an approval of anything
+    that changes in between is refused."""
+    user = user_of(request)
+    approval = approvals.open_of(move) if verb in _ABOUT_A_REQUEST else None
+    move = queries.move(move.pk, viewer=user)
+    offer = next((offer for offer in queries.offers(move, user=user) if offer.verb == verb), None)
+    blockers = offer.blockers if offer else rules.forbids_decision(None, move, database_now())
+    act = offer.act if offer else None
+    first = "" if verb in _ABOUT_A_REQUEST else asks_first(Act(verb.value))
+    context = {
+        **site.each_context(request),
+        "title": _title(verb, act, move),
+        "opts": AppMigration._meta,
+        "move": move,
+        "back": page_of(move),
+        "back_to": str(move),
+        "label": f"Ask for the {verb}" if first else label_of(verb, act),
+        "reject": address_of(Verb.REJECT, move) if verb is Verb.APPROVE else "",
+        "dangerous": verb not in (Verb.APPROVE, Verb.RETRY),
+        "form": form,
+        "problems": problems or blockers,
+        "possible": not blockers,
+        "sentences": [] if blockers else consequences(verb, move, act=act),
+        "asks_first": first,
+        "facts": _facts(move, approval) if approval else [],
+        "findings": findings_of(move) if approval and approval.act in STARTS else None,
+        "seen": approval.fingerprint if approval and verb is Verb.APPROVE else "",
+    }
+    return TemplateResponse(request, "admin/migrations_app/confirm.html", context, status=status)
+
+
+def _title(verb: Verb, act: Act | None, move: AppMigration) -> str:
+    ends = f"{move.app} from {move.source_region} to {move.dest_region}"
+    replica = f"the replica of {move.app} in {move.source_region}"
+    if verb is Verb.TEARDOWN:
+        return f"Tear down {replica}"
+    if act is None or act in STARTS:
+        return f"{verb.label} the {move.kind} of {ends}"
+    return f"{verb.label} the {act} of {replica if act is Act.TEARDOWN else f'the {move.kind} of {ends}'}"
+
+
+def _facts(move: AppMigration, approval: Approval) -> list[tuple[str, Any]]:
+    """What whoever decides has to know."""
+    asked = who(approval.requested_by.get_username() if approval.requested_by else None)
+    facts: list[tuple[str, Any]] = [
+        (
+            "asked for",
+            format_html(
+                "{} of {}, {} → {}", approval.act, link(move.app), link(move.source_region), link(move.dest_region)
+            ),
+        ),
+        ("by", f"{asked}, {moment(approval.requested_at)}"),
+        ("because", approval.reason),
+    ]
+    if approval.act in STARTS:
+        now = database_now()
+        earliest = approvals.earliest_start(move, now)
+        begins = "as soon as it is approved" if earliest == now else f"{moment(earliest)}, the earliest"
+        windows = [f"{place}: {place.window}" for place in (move.source_region, move.dest_region) if place.window]
+        facts += [
+            ("strategy", move.get_strategy_display().lower()),
+            ("not before", moment(move.not_before) if move.not_before else "as soon as possible"),
+            ("windows", "; ".join(windows) or "none: at any time"),
+            ("would begin", begins if earliest else "never: the windows of the two regions do not meet"),
+            ("consent would count until", moment(approvals.valid_until(move))),
+        ]
+    return [*facts, ("decided on by", moment(approval.expires_at))]

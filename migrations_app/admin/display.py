@@ -1,0 +1,124 @@
+"""How things are written on the admin's pages. All of it escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django.db.models import Model
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+
+from migrations_app.models import AppMigration
+
+NOTHING = "–"
+
+_LOOKS = {
+    "awaiting_approval": ("?", "ask"),
+    "open": ("?", "ask"),
+    "queued": ("…", "quiet"),
+    "waiting": ("…", "quiet"),
+    "pending": ("·", "quiet"),
+    "running": ("▶", "busy"),
+    "aborting": ("↩", "ask"),
+    "tearing_down": ("↩", "ask"),
+    "held": ("!", "bad"),
+    "failed": ("✗", "bad"),
+    "fail": ("✗", "bad"),
+    "differs": ("✗", "bad"),
+    "rejected": ("✗", "bad"),
+    "warn": ("!", "ask"),
+    "interrupted": ("!", "ask"),
+    "completed": ("✓", "good"),
+    "done": ("✓", "good"),
+    "pass": ("✓", "good"),
+    "equal": ("✓", "good"),
+    "approved": ("✓", "good"),
+    "retained": ("✓", "good"),
+    "undone": ("↩", "quiet"),
+    "skipped": ("–", "quiet"),
+}
+"""The sign and the tone of a state."""
+_QUIET_END = ("×", "quiet")
+
+
+def tone_of(state: str) -> str:
+    return _LOOKS.get(state, _QUIET_END)[1]
+
+
+def badge(state: str, word: str = "") -> str:
+    """A state by colour, sign and word."""
+    sign, tone = _LOOKS.get(state, _QUIET_END)
+    return format_html(
+        '<span class="state state-{}"><span aria-hidden="true">{}</span> {}</span>',
+        tone,
+        sign,
+        word or state.replace("_", " "),
+    )
+
+
+def moment(at: datetime | None) -> str:
+    """A time to the second, with its zone; a day in the current one."""
+    return f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S %Z}" if at else NOTHING
+
+
+def time_column(at: datetime | None) -> str:
+    """A time in a list: date and time of day may stand on two lines."""
+    return _unbroken(*moment(at).split(" ", 1))
+
+
+def span(seconds: float) -> str:
+    """A length of time: 4.2 s, 0:12:07."""
+    return f"{seconds:.1f} s" if seconds < 60 else str(timedelta(seconds=round(seconds)))
+
+
+def size(count: int) -> str:
+    """In the units of the bill: a GB is 10⁹ bytes."""
+    for unit, length in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
+        if count >= length:
+            return f"{count / length:.1f} {unit}"
+    return f"{count} bytes"
+
+
+def route(move: AppMigration) -> str:
+    return f"{move.source_region} → {move.dest_region}"
+
+
+def route_column(move: AppMigration) -> str:
+    """The route in a list: the regions may stand on two lines."""
+    return _unbroken(f"{move.source_region} →", str(move.dest_region))
+
+
+def _unbroken(*parts: str) -> str:
+    return format_html_join(" ", '<span class="unbroken">{}</span>', ([part] for part in parts))
+
+
+def who(name: str | None) -> str:
+    return name or "somebody at the portal's shell"
+
+
+def page_of(thing: Model) -> str:
+    """Address of its page in the admin."""
+    return reverse(f"admin:{thing._meta.app_label}_{thing._meta.model_name}_change", args=[thing.pk])
+
+
+def list_of(model: type[Model], **filters: Any) -> str:
+    """Address of its list in the admin."""
+    address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+    return f"{address}?{urlencode(filters)}" if filters else address
+
+
+def link(thing: Model, text: str = "") -> str:
+    return format_html('<a href="{}">{}</a>', page_of(thing), text or str(thing))
+
+
+def web_link(url: str) -> str:
+    return format_html('<a href="{0}" rel="noreferrer">{0}</a>', url) if url else NOTHING
+
+
+def log_of(acts: Iterable[dict[str, str]]) -> list[dict[str, str]]:
+    """The lines of a log, their times cut to the second."""
+    return [{"at": act["at"][:19].replace("T", " "), "text": act["text"]} for act in acts]

@@ -1,0 +1,91 @@
+"""Users, roles and teams."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.admin import GroupAdmin, UserAdmin
+from django.contrib.auth.models import Group, User
+from django.db import transaction
+from django.db.models import Count, QuerySet
+from django.http import HttpRequest, HttpResponse
+
+from migrations_app.admin.display import NOTHING
+from migrations_app.admin.recording import Recorded
+from migrations_app.admin.sight import NeverDeleted, user_of
+from migrations_app.admin.trail import WithTrail
+from migrations_app.rules import ROLES
+
+_FLAGS = ["is_active", "is_staff", "is_superuser"]
+
+admin.site.unregister([User, Group])
+
+
+@admin.register(User)
+class PersonAdmin(WithTrail, Recorded, NeverDeleted, UserAdmin):
+    """Who leaves is made inactive: the audit trail names them. Only a superuser makes or changes a superuser."""
+
+    list_display = ["username", "email", "roles", "teams", "is_active", "is_superuser", "last_login"]
+    list_filter = ["is_active", "is_superuser", "groups"]
+    values_recorded = _FLAGS
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        return super().get_queryset(request).prefetch_related("groups")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
+        last = ["last_login", "date_joined"]
+        return last if user_of(request).is_superuser else [*last, "is_superuser", "user_permissions"]
+
+    def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        if obj is not None and obj.is_superuser and not user_of(request).is_superuser:
+            return False
+        return super().has_change_permission(request, obj)
+
+    def user_change_password(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        with transaction.atomic():
+            return super().user_change_password(request, *args, **kwargs)
+
+    def trail_of(self, obj: User) -> dict[str, Any]:
+        return {"target": f"user {obj}"}
+
+    @admin.display
+    def roles(self, user: User) -> str:
+        return ", ".join(group.name for group in user.groups.all() if group.name in ROLES) or NOTHING
+
+    @admin.display
+    def teams(self, user: User) -> str:
+        return ", ".join(group.name for group in user.groups.all() if group.name not in ROLES) or NOTHING
+
+
+@admin.register(Group)
+class TeamAdmin(WithTrail, Recorded, GroupAdmin):
+    """Teams, and the five roles, which stay and keep their names."""
+
+    actions = None
+    list_display = ["name", "is_role", "members"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
+        return super().get_queryset(request).annotate(member_count=Count("user"))
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Group | None = None) -> list[str]:
+        return ["name"] if obj and obj.name in ROLES else []
+
+    def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return (obj is None or obj.name not in ROLES) and super().has_delete_permission(request, obj)
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        """What keeps a team is its apps, not a right that somebody lacks."""
+        to_delete, counts, rights_lacking, protected = super().get_deleted_objects(objs, request)
+        return to_delete, counts, set() if protected else rights_lacking, protected
+
+    def trail_of(self, obj: Group) -> dict[str, Any]:
+        return {"target": f"group {obj}"}
+
+    @admin.display(description="role", boolean=True)
+    def is_role(self, group: Group) -> bool:
+        return group.name in ROLES
+
+    @admin.display(ordering="member_count")
+    def members(self, group: Any) -> int:
+        return group.member_count

@@ -1,0 +1,51 @@
+"""Who sees what in the admin, and what nobody can do there."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from migrations_app.permissions import in_sight
+
+
+def user_of(request: HttpRequest) -> User:
+    """Who is logged in: the admin lets nobody else in."""
+    return cast(User, request.user)
+
+
+class NeverDeleted(admin.ModelAdmin):
+    """What has a history stays."""
+
+    actions = None
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class LookOnly(NeverDeleted):
+    """Nothing is added or changed by a form; moves and replicas change by actions alone."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class InSight(admin.ModelAdmin):
+    """Rows of apps that the user sees; of others Django says that there is none."""
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return in_sight(super().get_queryset(request), user_of(request))
+
+
+class TeamFilter(admin.RelatedOnlyFieldListFilter):
+    """By the team that owns the app; names only teams that own something in sight."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.title = "team"

@@ -1,0 +1,116 @@
+"""Where a move stands, for somebody who has five seconds: one sentence, what serves, whether writes are open."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from migrations_app import approvals
+from migrations_app.admin.display import badge, log_of, moment, span, tone_of
+from migrations_app.clock import database_now
+from migrations_app.engine.plan import PIVOT, plan_of
+from migrations_app.models import AppMigration, SourceReplica, StepRun
+from migrations_app.states import TERMINAL, Direction, ReplicaState, RunStatus, Status
+
+
+def standing(move: AppMigration) -> dict[str, Any]:
+    """`badge, tone, sentence, served, writes, writes_blocked, error`, for the head of the move's page."""
+    now = database_now()
+    blocked = bool(move.writes_blocked_at and not move.writes_unblocked_at)
+    over = move.status in TERMINAL
+    return {
+        "badge": badge(move.status),
+        "tone": tone_of(move.status),
+        "sentence": _sentence(move, now),
+        "served": "" if over else f"{move.app} is served from {move.app.region}.",
+        "writes": "" if over else _writes(move, now),
+        "writes_blocked": blocked,
+        "error": "" if move.status == Status.COMPLETED else move.last_error,
+    }
+
+
+def _sentence(move: AppMigration, now: datetime) -> str:
+    app, source, dest = move.app, move.source_region, move.dest_region
+    if move.status == Status.AWAITING_APPROVAL:
+        approval = approvals.open_of(move)
+        until = f" until {moment(approval.expires_at)}" if approval else ""
+        return f"Waits{until} for somebody else to approve it. Nothing has begun."
+    if move.status == Status.QUEUED:
+        waits = move.step_runs.filter(status=RunStatus.WAITING).first()
+        starts = approvals.earliest_start(move, now)
+        when = f"It begins {moment(starts)} at the earliest." if starts and starts > now else "It begins at once."
+        return f"Nothing has begun. {waits.reason if waits else when}"
+    if move.status == Status.RUNNING:
+        plan = plan_of(move.strategy)
+        since = f", since {span((now - move.step_started_at).total_seconds())}" if move.step_started_at else ""
+        return f"Step {plan.index(move.current_step) + 1} of {len(plan)}, {move.current_step}{since}."
+    if move.status == Status.HELD:
+        undoing = "The undoing" if move.ends_as else "The move"
+        return f"{undoing} stopped at {move.current_step}. Somebody has to decide how it goes on."
+    if move.status == Status.ABORTING:
+        return f"Everything it did is being undone; then it is {move.ends_as}."
+    when = moment(move.completed_at)
+    if move.status == Status.COMPLETED:
+        return f"{app} was brought to {dest}, {when}. {_way_back(move)}"
+    if move.pivot_at:
+        return f"It ended {when}, after the switch: {app} was served from {dest}."
+    return f"It ended {when}, and {app} stayed in {source}. Nothing of it is left in {dest}."
+
+
+def _way_back(move: AppMigration) -> str:
+    replica: SourceReplica | None = getattr(move, "source_replica", None)
+    if replica is None:
+        return ""
+    return {
+        ReplicaState.RETAINED: f"The way back to {move.source_region} is open.",
+        ReplicaState.TEARING_DOWN: f"The replica in {move.source_region} is being torn down: no way back.",
+        ReplicaState.TORN_DOWN: f"The replica in {move.source_region} was torn down: no way back.",
+        ReplicaState.REVERSED: "It was reversed since.",
+    }[ReplicaState(replica.state)]
+
+
+def _writes(move: AppMigration, now: datetime) -> str:
+    if move.writes_blocked_at is None:
+        return "Writes are open."
+    if move.writes_unblocked_at is None:
+        return f"Writes are blocked, for {span((now - move.writes_blocked_at).total_seconds())} now."
+    return f"Writes are open; they were blocked for {blocked_for(move)}."
+
+
+def blocked_for(move: AppMigration) -> str:
+    if move.writes_blocked_at is None or move.writes_unblocked_at is None:
+        return ""
+    return span((move.writes_unblocked_at - move.writes_blocked_at).total_seconds())
+
+
+def step_rows(move: AppMigration) -> list[dict[str, Any]]:
+    """The plan, each step with all its runs, the undoing included; one that has not begun with none."""
+    runs: dict[str, list[StepRun]] = {}
+    for run in move.step_runs.order_by("id"):
+        runs.setdefault(run.step, []).append(run)
+    return [
+        {
+            "number": number,
+            "step": str(step),
+            "pivot": step == PIVOT,
+            "current": step == move.current_step and move.status not in TERMINAL,
+            "pending": badge("pending", "not begun"),
+            "runs": [_described(run) for run in runs.get(step, [])],
+        }
+        for number, step in enumerate(plan_of(move.strategy), start=1)
+    ]
+
+
+def _described(run: StepRun) -> dict[str, Any]:
+    undo = run.direction == Direction.UNDO
+    return {
+        "badge": badge("undone", "undone") if undo and run.status == RunStatus.DONE else badge(run.status),
+        "what": ("undo " if undo else "") + (f"try {run.attempt}" if run.attempt > 1 else ""),
+        "started": moment(run.started_at),
+        "took": span((run.ended_at - run.started_at).total_seconds()) if run.ended_at else "",
+        "progress": f"{run.progress_done} of {run.progress_total} {run.progress_unit}".strip()
+        if run.progress_total and run.progress_done is not None
+        else "",
+        "reason": run.reason,
+        "log": log_of(run.acts),
+    }

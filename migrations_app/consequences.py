@@ -1,0 +1,194 @@
+"""What an act would bring about, in plain sentences, for whoever is about to do it or to consent to it.
+
+Each sentence is one of: what changes and where, what is undone, what state it ends in, what cannot be taken back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.conf import settings
+
+from migrations_app import approvals
+from migrations_app.engine.plan import undo_order
+from migrations_app.models import App, AppMigration
+from migrations_app.permissions import Verb
+from migrations_app.states import Act, Direction, Kind, RunStatus, Status, Step, Strategy
+
+
+def consequences(verb: Verb, move: AppMigration, *, act: Act | None = None) -> list[str]:
+    """Of the verb on the move as it stands now; `act` is what approve, reject and withdraw decide on."""
+    if verb is Verb.APPROVE and act:
+        return _OF_ACTS[act](move)
+    if verb in (Verb.REJECT, Verb.WITHDRAW) and act:
+        return _declining(move, act)
+    return _OF_ACTS[Act(verb.value)](move)
+
+
+def of_request(app: App) -> list[str]:
+    """Of a move of the app by snapshot, wherever to."""
+    return _moving(app, app.region.slug, "the destination", Strategy.SNAPSHOT)
+
+
+def asks_first(act: Act) -> str:
+    """What is to be known beforehand when policy wants a second person; empty: it is done at once."""
+    if not approvals.is_needed(act):
+        return ""
+    hours = _span(settings.MOVES_REQUEST_HOURS * 3600)
+    return f"This only asks for it: nothing happens until somebody else approves it, within {hours}."
+
+
+def _moving(app: App, source: str, dest: str, strategy: Strategy) -> list[str]:
+    parts = [
+        "its database",
+        *(["its blobs"] if app.blobs else []),
+        *(["its program"] if app.program else []),
+        *(["its traffic"] if app.is_routed else []),
+    ]
+    return [
+        f"{app} moves from {source} to {dest}: {_listed(parts)}.",
+        f"While its data is copied, {app} can be read but takes no writes, for {_block_budget(strategy)} at most: "
+        "past that the move aborts itself.",
+        f"Until the switch it can be aborted, and everything is undone: {app} goes on in {source} as before.",
+        f"After the switch there is only forward. {source} keeps a current replica, so that a reverse can bring {app} "
+        "back.",
+    ]
+
+
+def _reversing(app: App, source: str, dest: str) -> list[str]:
+    """Back from `source`, where the app is now, to `dest`, where its replica is."""
+    return [
+        f"{app} goes back from {source} to {dest}, by a move of its own.",
+        f"{dest} has a current replica: only what has not arrived there yet is copied.",
+        f"For the switch {app} can be read but takes no writes, for {_block_budget(Strategy.REVERSE)} at most: past "
+        f"that the reverse aborts itself, and {app} goes on in {source}.",
+        f"It waits for no maintenance window. Afterwards {source} keeps the replica.",
+    ]
+
+
+def _begin(move: AppMigration) -> list[str]:
+    """Of a move or reverse that waits to begin."""
+    source, dest = move.source_region.slug, move.dest_region.slug
+    if move.kind == Kind.REVERSE:
+        return _reversing(move.app, source, dest)
+    return _moving(move.app, source, dest, Strategy(move.strategy))
+
+
+def _reverse(move: AppMigration) -> list[str]:
+    """Of a reverse of a move that is over, or of a reverse that waits to begin."""
+    if move.status != Status.COMPLETED:
+        return _begin(move)
+    return _reversing(move.app, move.dest_region.slug, move.source_region.slug)
+
+
+def _abort(move: AppMigration) -> list[str]:
+    app, source = move.app, move.source_region
+    once = "An abort is not taken back: to move after all, request it again."
+    if move.status in (Status.AWAITING_APPROVAL, Status.QUEUED):
+        return [
+            f"Nothing has begun, so nothing is undone: {app} stays in {source}.",
+            "The move ends at once, as aborted.",
+            once,
+        ]
+    return [
+        f"{app} stays in {source}, and takes writes again. The move is aborting meanwhile and ends as aborted.",
+        *(f"{step} is undone: {_UNDOING[step](move)}." for step in steps_to_undo(move)),
+        "Should the switch come first, this is refused.",
+        once,
+    ]
+
+
+def steps_to_undo(move: AppMigration) -> list[Step]:
+    """What an abort would undo now, in that order."""
+    runs = move.step_runs.all()
+    idle = (RunStatus.SKIPPED, RunStatus.WAITING)
+    begun = {Step(run.step) for run in runs if run.direction == Direction.DO and run.status not in idle}
+    undone = {run.step for run in runs if run.direction == Direction.UNDO and run.status == RunStatus.DONE}
+    return [step for step in undo_order(sorted(begun), move.strategy) if step in _UNDOING and step not in undone]
+
+
+def _retry(move: AppMigration) -> list[str]:
+    served = move.dest_region if move.pivot_at else move.source_region
+    if move.ends_as:
+        onward = f"The undoing goes on where it stopped; the move is aborting again and ends as {move.ends_as}."
+    else:
+        onward = f"The move goes on with {move.current_step}, where it stopped; it is running again."
+    return [
+        onward,
+        f"{move.app} is served from {served} meanwhile.",
+        "If what stopped it is still there, it will be held again: look at the last error first.",
+    ]
+
+
+def _teardown(move: AppMigration) -> list[str]:
+    app, source, dest = move.app, move.source_region, move.dest_region
+    dropped = [
+        f"the database {app.database}",
+        *([f"the bucket {app.blobs}"] if app.blobs else []),
+        *([f"the program {app.program}"] if app.program else []),
+    ]
+    return [
+        f"Dropped in {source} for good: {_listed(dropped)}, and the roles the portal made there. The dump of the move "
+        "is deleted.",
+        f"This cannot be undone: the way back to {source} is given up. The replica is tearing_down meanwhile and ends "
+        "as torn_down.",
+        f"{app} goes on in {dest}; who uses it notices nothing.",
+    ]
+
+
+def _declining(move: AppMigration, act: Act) -> list[str]:
+    stays = {
+        Act.MOVE: f"The move ends as aborted. Nothing has begun: {move.app} stays in {move.source_region}.",
+        Act.REVERSE: f"The reverse ends as aborted. Nothing has begun: {move.app} stays in {move.source_region}.",
+        Act.ABORT: "The move is not aborted and goes on.",
+        Act.RETRY: "The move stays held.",
+        Act.TEARDOWN: f"The replica in {move.source_region} stays, and with it the way back.",
+    }
+    return [stays[act], "Whoever still wants it has to ask again."]
+
+
+_OF_ACTS: dict[Act, Callable[[AppMigration], list[str]]] = {
+    Act.MOVE: _begin,
+    Act.REVERSE: _reverse,
+    Act.ABORT: _abort,
+    Act.RETRY: _retry,
+    Act.TEARDOWN: _teardown,
+}
+
+
+def _undo_of_reserving(move: AppMigration) -> str:
+    if move.kind == Kind.REVERSE:
+        return f"the replica in {move.dest_region} goes on being kept current"
+    return f"what was made for it in {move.dest_region} is dropped"
+
+
+def _undo_of_blobs(move: AppMigration) -> str:
+    if move.kind == Kind.REVERSE:
+        return f"the blobs in {move.dest_region} stay with the replica"
+    return f"the copies in {move.dest_region} are deleted"
+
+
+_UNDOING: dict[Step, Callable[[AppMigration], str]] = {
+    Step.FLIPPING_ROUTING: lambda move: f"{move.app} may connect in {move.source_region} again",
+    Step.BLOCKING_WRITES: lambda move: f"traffic and writes come back in {move.source_region}",
+    Step.COPYING_RUNTIME: lambda move: f"its program in {move.dest_region} is stopped",
+    Step.COPYING_BLOBS: _undo_of_blobs,
+    Step.RESTORING_DATA: lambda move: f"what was restored in {move.dest_region} is dropped",
+    Step.DUMPING_DATA: lambda move: "the dump is deleted",
+    Step.RESERVING_DEST: _undo_of_reserving,
+}
+
+
+def _block_budget(strategy: Strategy) -> str:
+    return _span(settings.MOVES_BLOCK_BUDGET_SECONDS[strategy])
+
+
+def _span(seconds: float) -> str:
+    for length, unit in ((3600, "h"), (60, "min")):
+        if seconds >= length and seconds % length == 0:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def _listed(parts: list[str]) -> str:
+    return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))

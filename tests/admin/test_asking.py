@@ -1,0 +1,143 @@
+"""Asking for a move, and the second person's word, in the admin."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.urls import reverse
+
+from migrations_app import actions, approvals
+from migrations_app.models import App, AppMigration, Approval, Region
+from migrations_app.states import ApprovalState, Status
+from tests import on_paper
+from tests.admin.pages import of_move, open_and_shut, page, send, verb
+from tests.people import person
+
+pytestmark = pytest.mark.django_db
+
+
+# -- approval ----------------------------------------------------------------------------------------------------------
+
+
+def seen_by(user: User, move: AppMigration) -> str:
+    """The fingerprint that the approval's page shows."""
+    found = re.search(r'name="seen" value="(\w+)"', page(user, verb("approve"), move.pk).content.decode())
+    assert found is not None
+    return found[1]
+
+
+def test_the_approver_sees_what_is_asked_for(waiting: AppMigration, approver: User, monkeypatch: Any) -> None:
+    finding = {"check": "versions", "outcome": "warn", "found": "old <b>", "why": "slow", "remedy": "upgrade"}
+    monkeypatch.setattr("migrations_app.actions.deciding.look", lambda move: [finding])
+    html = page(approver, verb("approve"), waiting.pk).content.decode()
+    for part in ("shop", "us-east-1", "eu-west-1", "snapshot", "rita", "closer", "https://t.example/7", "count until"):
+        assert part in html
+    assert all(word in html for word in ("old &lt;b&gt;", "slow", "upgrade"))
+
+
+def test_an_approval_of_what_was_seen(waiting: AppMigration, approver: User) -> None:
+    response = send(approver, verb("approve"), waiting.pk, seen=seen_by(approver, waiting), comment="fine")
+    assert response.status_code == 302
+    waiting.refresh_from_db()
+    assert waiting.status == Status.QUEUED
+    assert Approval.objects.get().decided_by == approver
+
+
+def test_an_approval_without_having_seen_anything_is_refused(waiting: AppMigration, approver: User) -> None:
+    assert send(approver, verb("approve"), waiting.pk).status_code == 409
+    waiting.refresh_from_db()
+    assert waiting.status == Status.AWAITING_APPROVAL
+
+
+def test_an_approval_of_something_else_is_refused(waiting: AppMigration, approver: User) -> None:
+    seen = seen_by(approver, waiting)
+    Region.objects.filter(slug="eu-west-1").update(database="host=10.0.0.9 dbname=postgres")
+    response = send(approver, verb("approve"), waiting.pk, seen=seen)
+    assert response.status_code == 409
+    assert "changed." in response.content.decode()
+    waiting.refresh_from_db()
+    assert waiting.status == Status.AWAITING_APPROVAL
+    fresh = approvals.open_of(waiting)
+    assert fresh is not None
+    assert fresh.fingerprint in response.content.decode(), "the page shows what there is now, to be decided on again"
+
+
+def test_nobody_approves_their_own_request(shop: App) -> None:
+    ada = person("ada", "Admin", "team-a")
+    move = actions.request_move(app_slug="shop", dest_slug="eu-west-1", acting_user=ada, reason="mine")
+    assert "Approve the move" in open_and_shut(of_move(ada, move))[1]
+    response = send(ada, verb("approve"), move.pk, seen=Approval.objects.get().fingerprint)
+    assert response.status_code == 409
+    assert "Somebody else has to approve it" in response.content.decode()
+
+
+def test_a_rejection_ends_the_move_and_says_why(waiting: AppMigration, approver: User) -> None:
+    assert "ends as aborted" in page(approver, verb("reject"), waiting.pk).content.decode()
+    send(approver, verb("reject"), waiting.pk, reason="not in December")
+    waiting.refresh_from_db()
+    assert waiting.status == Status.ABORTED
+    assert Approval.objects.get().state == ApprovalState.REJECTED
+
+
+def test_the_list_of_approvals_is_what_waits_and_leads_to_the_move(waiting: AppMigration, approver: User) -> None:
+    listed = page(approver, "migrations_app_approval_changelist").content.decode()
+    move_page = reverse("admin:migrations_app_appmigration_change", args=[waiting.pk])
+    assert f'href="{move_page}"' in listed
+    approval = Approval.objects.get()
+    assert page(approver, "migrations_app_approval_change", approval.pk).url == move_page
+    actions.reject(move_id=waiting.pk, acting_user=approver, reason="no")
+    assert move_page not in page(approver, "migrations_app_approval_changelist").content.decode()
+    assert move_page in page(approver, "migrations_app_approval_changelist", state="rejected").content.decode()
+
+
+# -- requests ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_move_is_requested_from_the_apps_page(shop: App, requester: User) -> None:
+    assert open_and_shut(page(requester, "migrations_app_app_change", shop.pk)) == ({"Request a move"}, set())
+    form = page(requester, "migrations_app_app_request_move", shop.pk).content.decode()
+    assert "Not before, in UTC" in form
+    assert "nothing happens until somebody else approves it" in form
+    wanted = {"dest": "eu-west-1", "strategy": "snapshot", "reason": "closer", "not_before": "2999-01-01T02:00"}
+    response = send(requester, "migrations_app_app_request_move", shop.pk, **wanted)
+    move = AppMigration.objects.get()
+    assert response.url == reverse("admin:migrations_app_appmigration_change", args=[move.pk])
+    assert (move.status, move.requested_by, move.reason) == (Status.AWAITING_APPROVAL, requester, "closer")
+    assert str(move.not_before) == "2999-01-01 02:00:00+00:00"
+
+
+def test_a_closed_region_is_shown_and_cannot_be_chosen(shop: App, requester: User) -> None:
+    on_paper.region("ap-south-1", accepts_moves=False)
+    form = page(requester, "migrations_app_app_request_move", shop.pk).content.decode()
+    assert re.search(
+        r'value="ap-south-1"[^>]*disabled[^>]*>[^<]*<small class="why">– Region ap-south-1 is closed', form
+    )
+    crafted = {"dest": "ap-south-1", "strategy": "snapshot", "reason": "anyway"}
+    response = send(requester, "migrations_app_app_request_move", shop.pk, **crafted)
+    assert response.status_code == 409
+    assert "is closed to moves" in response.content.decode()
+
+
+def test_what_cannot_be_meant_is_a_bad_request(shop: App, requester: User) -> None:
+    good = {"dest": "eu-west-1", "strategy": "snapshot", "reason": "closer"}
+    for bad in (
+        {"reason": ""},
+        {"dest": "nowhere"},
+        {"ticket_url": "OPS-7"},
+        {"strategy": "reverse"},
+        {"not_before": "2001-01-01T00:00"},
+    ):
+        assert send(requester, "migrations_app_app_request_move", shop.pk, **good | bad).status_code == 400
+    assert not AppMigration.objects.exists()
+
+
+def test_a_second_request_is_refused_on_the_page(waiting: AppMigration, requester: User) -> None:
+    _, shut = open_and_shut(page(requester, "migrations_app_app_change", waiting.app.pk))
+    assert shut == {"Request a move"}
+    again = {"dest": "eu-west-1", "strategy": "snapshot", "reason": "again"}
+    response = send(requester, "migrations_app_app_request_move", waiting.app.pk, **again)
+    assert response.status_code == 409
+    assert "one move at a time" in response.content.decode()

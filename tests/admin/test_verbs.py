@@ -1,0 +1,167 @@
+"""Every verb is a button, behind a page that says what it would do."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.contrib.auth.models import User
+from django.db.models.functions import Now
+from django.test import Client
+from django.urls import reverse
+
+from migrations_app import actions
+from migrations_app.models import App, AppMigration, Approval, AuditEvent, SourceReplica
+from migrations_app.states import ReplicaState, Status
+from tests import on_paper
+from tests.admin.pages import of_move, open_and_shut, page, send, verb
+from tests.people import person
+
+pytestmark = pytest.mark.django_db
+
+
+# -- buttons ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("role", "may", "may_not_now"),
+    [
+        ("Viewer", set(), set()),
+        ("Requester", {"Abort"}, {"Reverse"}),
+        ("Approver", {"Approve the move", "Reject the move"}, set()),
+        ("Operator", {"Abort"}, {"Retry", "Reverse", "Tear down"}),
+        (
+            "Admin",
+            {"Approve the move", "Reject the move", "Abort"},
+            {"Retry", "Reverse", "Tear down"},
+        ),
+    ],
+)
+def test_each_role_sees_its_verbs(waiting: AppMigration, role: str, may: set[str], may_not_now: set[str]) -> None:
+    assert open_and_shut(of_move(person("somebody", role, "team-a"), waiting)) == (may, may_not_now)
+
+
+def test_a_button_that_leads_nowhere_says_why(waiting: AppMigration, operator: User) -> None:
+    html = of_move(operator, waiting).content.decode()
+    shut = re.search(r'aria-describedby="(why-\d+)">Retry</span>\s*<small class="why" id="(why-\d+)">([^<]*)<', html)
+    assert shut is not None
+    assert shut[1] == shut[2]
+    assert "only a held move can be tried again" in shut[3]
+
+
+def test_who_asked_may_withdraw_and_not_approve(waiting: AppMigration, requester: User) -> None:
+    may, _ = open_and_shut(of_move(requester, waiting))
+    assert "Withdraw the move" in may
+    assert "Approve the move" not in may
+
+
+def test_the_replica_leads_to_its_moves_verbs(shop: App, operator: User) -> None:
+    move = on_paper.completed(shop)
+    response = page(operator, "migrations_app_sourcereplica_change", move.source_replica.pk)
+    assert open_and_shut(response) == ({"Reverse", "Tear down"}, set())
+    assert reverse(f"admin:{verb('teardown')}", args=[move.pk]) in response.content.decode()
+
+
+def test_a_teardown_that_waits_is_decided_on_from_the_replica(shop: App, operator: User) -> None:
+    move = on_paper.completed(shop)
+    actions.teardown(move_id=move.pk, acting_user=operator, confirm="shop", reason="costs")
+    admin = person("ada", "Admin")
+    may, may_not = open_and_shut(page(admin, "migrations_app_sourcereplica_change", move.source_replica.pk))
+    assert may == {"Approve the teardown", "Reject the teardown", "Reverse"}
+    assert may_not == {"Tear down"}
+
+
+# -- the page before the deed, and the deed ---------------------------------------------------------------------------
+
+
+def test_abort_says_what_happens_asks_why_and_does_it(waiting: AppMigration, operator: User) -> None:
+    before = page(operator, verb("abort"), waiting.pk)
+    assert "shop stays in us-east-1" in before.content.decode()
+    after = send(operator, verb("abort"), waiting.pk, reason="the wrong app")
+    assert (after.status_code, after.url) == (
+        302,
+        reverse("admin:migrations_app_appmigration_change", args=[waiting.pk]),
+    )
+    waiting.refresh_from_db()
+    assert waiting.status == Status.ABORTED
+    event = AuditEvent.objects.get(migration=waiting, verb="abort")
+    assert (event.actor, event.surface, event.reason) == (operator, "admin", "the wrong app")
+
+
+def test_abort_of_a_running_move_names_the_steps_that_are_undone(shop: App, operator: User) -> None:
+    move = on_paper.move(shop, status=Status.RUNNING, current_step="dumping_data")
+    for step in ("requested", "reserving_dest", "blocking_writes"):
+        move.step_runs.create(step=step, status="done", ended_at=Now())
+    move.step_runs.create(step="dumping_data")
+    html = page(operator, verb("abort"), move.pk).content.decode()
+    undone = re.findall(r"<li>(\w+) is undone", html)
+    assert undone == ["blocking_writes", "dumping_data", "reserving_dest"]
+
+
+@pytest.mark.parametrize("name", ["abort", "retry", "reverse", "teardown", "reject"])
+def test_no_deed_without_a_reason(waiting: AppMigration, name: str) -> None:
+    admin = person("ada", "Admin")
+    response = send(admin, verb(name), waiting.pk, reason=" ", confirm="shop")
+    assert response.status_code == 400
+    waiting.refresh_from_db()
+    assert waiting.status == Status.AWAITING_APPROVAL
+
+
+def test_a_refusal_is_the_page_again_with_the_rules_sentence(shop: App, operator: User) -> None:
+    move = on_paper.move(shop, status=Status.RUNNING, pivot_at=Now())
+    response = send(operator, verb("abort"), move.pk, reason="too late")
+    assert response.status_code == 409
+    assert "past the point of no return" in response.content.decode()
+
+
+def test_a_double_submit_gets_the_rules_answer(waiting: AppMigration, operator: User) -> None:
+    send(operator, verb("abort"), waiting.pk, reason="once")
+    again = send(operator, verb("abort"), waiting.pk, reason="twice")
+    assert again.status_code == 409
+    assert "there is nothing to abort" in again.content.decode()
+    assert AuditEvent.objects.filter(migration=waiting, verb="abort").count() == 1
+
+
+def test_a_decision_on_what_does_not_wait_for_one(shop: App) -> None:
+    move = on_paper.completed(shop)
+    admin = person("ada", "Admin")
+    for name in ("approve", "reject", "withdraw"):
+        assert "nothing of it waits for a decision" in page(admin, verb(name), move.pk).content.decode()
+        assert send(admin, verb(name), move.pk, reason="x").status_code == 409
+
+
+def test_a_held_move_is_tried_again(shop: App, operator: User) -> None:
+    move = on_paper.move(
+        shop, status=Status.HELD, pivot_at=Now(), current_step="unblocking_writes", last_error="no edge"
+    )
+    assert "goes on with unblocking_writes" in page(operator, verb("retry"), move.pk).content.decode()
+    assert send(operator, verb("retry"), move.pk, reason="the edge is back").status_code == 302
+    move.refresh_from_db()
+    assert move.status == Status.RUNNING
+
+
+def test_a_reverse_is_a_move_of_its_own(shop: App, operator: User) -> None:
+    move = on_paper.completed(shop)
+    assert "goes back from eu-west-1 to us-east-1" in page(operator, verb("reverse"), move.pk).content.decode()
+    response = send(operator, verb("reverse"), move.pk, reason="slow")
+    back = AppMigration.objects.get(reverses=move)
+    assert response.url == reverse("admin:migrations_app_appmigration_change", args=[back.pk])
+
+
+def test_a_teardown_asks_first_and_wants_the_name_typed(shop: App, operator: User) -> None:
+    move = on_paper.completed(shop)
+    html = page(operator, verb("teardown"), move.pk).content.decode()
+    assert "the database shop" in html
+    assert "cannot be undone" in html
+    assert "nothing happens until somebody else approves it" in html
+    wrong = send(operator, verb("teardown"), move.pk, reason="costs", confirm="shp")
+    assert wrong.status_code == 400
+    assert "not the app&#x27;s name" in wrong.content.decode()
+    assert not Approval.objects.exists()
+    client = Client()
+    client.force_login(operator)
+    address = reverse(f"admin:{verb('teardown')}", args=[move.pk])
+    done = client.post(address, {"reason": "costs", "confirm": "shop"}, follow=True)
+    assert "Nothing happens until somebody else approves the teardown" in done.content.decode()
+    assert SourceReplica.objects.get().state == ReplicaState.RETAINED
+    assert Approval.objects.get().act == "teardown"
