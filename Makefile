@@ -25,7 +25,7 @@ dev: install ## Start the sandbox with the portal on it, and say how to go on
 	@echo 'Stop it:       $(PYTHON) manage.py sandbox down'
 
 test: lint ## Run lint and the whole suite. TEST_ARGS go to pytest
-	@$(PYTHON) -m pytest $(TEST_ARGS)
+	@$(PYTHON) -m pytest --numprocesses=2 --dist=loadgroup $(TEST_ARGS)
 
 lint: install ## Check style and types
 	@$(PYTHON) -m ruff check --quiet .

@@ -41,6 +41,16 @@ SELECT lo_from_bytea(0, 'a large object');
 """
 
 
+_IN_THE_REGIONS = {"databases", "dataplane", "test_sample_app.py", "test_traffic.py"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that change the sandbox's regions run one after the other; those on paper run beside them."""
+    for item in items:
+        if "regions" in getattr(item, "fixturenames", ()) or _IN_THE_REGIONS & set(item.path.parts):
+            item.add_marker(pytest.mark.xdist_group("regions"))
+
+
 @pytest.fixture(scope="session", autouse=True)
 def _audit_trail_can_be_emptied_between_tests() -> Iterator[None]:
     """Django empties all tables after a test; the audit trail refuses that, as it should."""
