@@ -10,10 +10,10 @@ from collections.abc import Callable
 from django.conf import settings
 
 from migrations_app import approvals
-from migrations_app.engine.plan import undo_order
+from migrations_app.engine.undoing import left_to_undo
 from migrations_app.models import App, AppMigration
 from migrations_app.permissions import Verb
-from migrations_app.states import Act, Direction, Kind, RunStatus, Status, Step, Strategy
+from migrations_app.states import Act, Kind, Status, Step, Strategy
 
 
 def consequences(verb: Verb, move: AppMigration, *, act: Act | None = None) -> list[str]:
@@ -92,19 +92,10 @@ def _abort(move: AppMigration) -> list[str]:
         ]
     return [
         f"{app} stays in {source}, and takes writes again. The move is aborting meanwhile and ends as aborted.",
-        *(f"{step} is undone: {_UNDOING[step](move)}." for step in steps_to_undo(move)),
+        *(f"{step} is undone: {_UNDOING[step](move)}." for step in left_to_undo(move) if step in _UNDOING),
         "Should the switch come first, this is refused.",
         once,
     ]
-
-
-def steps_to_undo(move: AppMigration) -> list[Step]:
-    """What an abort would undo now, in that order."""
-    runs = move.step_runs.all()
-    idle = (RunStatus.SKIPPED, RunStatus.WAITING)
-    begun = {Step(run.step) for run in runs if run.direction == Direction.DO and run.status not in idle}
-    undone = {run.step for run in runs if run.direction == Direction.UNDO and run.status == RunStatus.DONE}
-    return [step for step in undo_order(sorted(begun), move.strategy) if step in _UNDOING and step not in undone]
 
 
 def _retry(move: AppMigration) -> list[str]:

@@ -32,9 +32,9 @@ class Verb(TextChoices):
     ABORT = "abort"
     RETRY = "retry"
     REVERSE = "reverse"
-    TEARDOWN = "teardown"
-    REGISTER = "register"
-    EXPORT_AUDIT = "export_audit"
+    TEARDOWN = "teardown", "Tear down"
+    REGISTER = "register", "Register apps"
+    EXPORT_AUDIT = "export_audit", "Export the audit trail"
 
 
 DECISIONS = frozenset({Verb.APPROVE, Verb.REJECT})
@@ -66,7 +66,7 @@ def require(user: User | None, verb: Verb, thing: Thing | None = None) -> None:
     if not can(user, verb, thing):
         who = user.get_username() if user else "Somebody without a name"
         raise Forbidden(
-            f"{who} may not {verb.replace('_', ' ')}{f' {_name(thing)}' if thing else ''}.",
+            f"{who} may not {verb.label.lower()}{f' {_name(thing)}' if thing else ''}.",
             hint="Say who you are with --as." if user is None else "An admin gives roles and teams.",
         )
 

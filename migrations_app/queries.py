@@ -64,7 +64,7 @@ def move(move_id: UUID | str, *, viewer: User | None) -> AppMigration:
     except (AppMigration.DoesNotExist, ValidationError):
         raise NotFound(
             f"There is no move {move_id}.",
-            hint="manage_migrations get_active and move_app_status tell ids.",
+            hint="The app's status tells the ids of its moves.",
             code="unknown_migration",
         ) from None
 

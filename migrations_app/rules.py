@@ -86,8 +86,7 @@ def forbids_move(facts: MoveFacts) -> list[Blocker]:
             Blocker(
                 "replica_retained",
                 f"{app} still has a replica in {replica.region}, left by move {replica.migration_id}.",
-                f"Go back with `manage_migrations reverse {replica.migration_id}`, or give the way back up with "
-                f"`teardown_source_replica {replica.migration_id} --confirm {app}`.",
+                f"Reverse move {replica.migration_id}, or tear down the replica it left.",
             )
         )
     return found
@@ -136,8 +135,7 @@ def forbids_asking_twice(approval: Approval | None) -> list[Blocker]:
     if approval is None:
         return []
     asked = f"The {Act(approval.act).label.lower()} already waits for approval."
-    remedy = f"Approve it with `approve_migration {approval.migration_id}`, or reject it."
-    return [Blocker("already_asked", asked, remedy)]
+    return [Blocker("already_asked", asked, "Somebody else has to approve or reject it.")]
 
 
 def forbids_start(move: AppMigration, facts: MoveFacts) -> list[Blocker]:
@@ -183,8 +181,8 @@ def forbids_abort(move: AppMigration) -> list[Blocker]:
 
 def _forward_first(move: AppMigration) -> str:
     """What to do with a move past its pivot."""
-    go_on = f"Let it go on with `manage_migrations retry {move.id}`." if move.status == Status.HELD else ""
-    return f"{go_on} Once it is completed, go back with `manage_migrations reverse {move.id}`.".strip()
+    go_on = "Retry it. " if move.status == Status.HELD else ""
+    return f"{go_on}Once it is completed, reverse it."
 
 
 def forbids_retry(move: AppMigration) -> list[Blocker]:

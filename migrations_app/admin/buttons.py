@@ -29,8 +29,7 @@ class Button:
 
 def label_of(verb: Verb, act: Act | None = None) -> str:
     """What the button says: the verb, and what it decides on."""
-    label = "Tear down" if verb is Verb.TEARDOWN else str(verb.label)
-    return f"{label} the {act}" if act else label
+    return f"{verb.label} the {act}" if act else str(verb.label)
 
 
 def address_of(verb: Verb, move: AppMigration) -> str:

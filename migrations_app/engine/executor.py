@@ -21,7 +21,8 @@ from migrations_app import approvals
 from migrations_app.engine import completion
 from migrations_app.engine.journal import Journal
 from migrations_app.engine.lease import Lease, claim
-from migrations_app.engine.plan import plan_of, undo_order
+from migrations_app.engine.plan import plan_of
+from migrations_app.engine.undoing import left_to_undo
 from migrations_app.errors import AbortRequested, ApprovalVoid, Deferred, LeaseLost, StepError, TransientError
 from migrations_app.models import AppMigration
 from migrations_app.states import WORKED, Direction, RunStatus, Status, Step
@@ -166,16 +167,8 @@ class Executor:
 
     def _backward(self) -> None:
         self.journal.undoing = True
-        runs = self.row.step_runs
-        begun = [
-            Step(step)
-            for step in runs.filter(direction=Direction.DO)
-            .exclude(status__in=[RunStatus.SKIPPED, RunStatus.WAITING])
-            .values_list("step", flat=True)
-        ]
-        undone = set(runs.filter(direction=Direction.UNDO, status=RunStatus.DONE).values_list("step", flat=True))
-        for step in undo_order(begun, self.row.strategy):
-            if step not in undone and not self._succeeds(step, Direction.UNDO):
+        for step in left_to_undo(self.row):
+            if not self._succeeds(step, Direction.UNDO):
                 return
         self.journal.change_status(Status(self.row.ends_as), verb="undone")
 
