@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import psycopg
 import pytest
 from django.conf import LazySettings, settings
@@ -41,9 +42,13 @@ SELECT lo_from_bytea(0, 'a large object');
 """
 
 
+hypothesis.settings.register_profile("portal", deadline=None)  # time says nothing here
+hypothesis.settings.load_profile("portal")
+
 _IN_THE_REGIONS = {"databases", "dataplane", "test_sample_app.py", "test_traffic.py"}
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the mark
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that change the sandbox's regions run one after the other; those on paper run beside them."""
     for item in items:
