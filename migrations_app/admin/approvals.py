@@ -8,8 +8,10 @@ from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.html import format_html
 
-from migrations_app.admin.display import badge, link, page_of, route, time_column, who
+from migrations_app.admin.consent import asked_by, time_limit
+from migrations_app.admin.display import NOTHING, badge, link, page_of, route_column, time_column
 from migrations_app.admin.sight import LookOnly, TeamFilter, user_of
 from migrations_app.models import AppMigration, Approval
 from migrations_app.permissions import in_sight
@@ -38,7 +40,7 @@ class StateFilter(admin.SimpleListFilter):
 
 @admin.register(Approval)
 class ApprovalAdmin(LookOnly):
-    list_display = ["move", "act", "state_shown", "asked_by", "reason", "asked_at", "expires", "decider"]
+    list_display = ["move", "act", "state_shown", "asked_by", "reason", "limit", "decider"]
     list_display_links = None
     list_filter = [StateFilter, "act", ("migration__app__owner", TeamFilter)]
     list_select_related = [
@@ -69,24 +71,22 @@ class ApprovalAdmin(LookOnly):
 
     @admin.display(description="move", ordering="migration__app__slug")
     def move(self, approval: Approval) -> str:
-        return link(approval.migration, f"{approval.migration.app}: {route(approval.migration)}")
+        move = approval.migration
+        return link(move, format_html("{}: {}", move.app, route_column(move)))
 
     @admin.display(description="state", ordering="state")
     def state_shown(self, approval: Approval) -> str:
         return badge(approval.state, "waits" if approval.state == ApprovalState.OPEN else "")
 
-    @admin.display(description="asked by", ordering="requested_by__username")
+    @admin.display(description="asked for by", ordering="requested_at")
     def asked_by(self, approval: Approval) -> str:
-        return who(approval.requested_by.get_username() if approval.requested_by else None)
+        return format_html("{}, {}", asked_by(approval), time_column(approval.requested_at))
 
-    @admin.display(description="asked at", ordering="requested_at")
-    def asked_at(self, approval: Approval) -> str:
-        return time_column(approval.requested_at)
-
-    @admin.display(ordering="expires_at")
-    def expires(self, approval: Approval) -> str:
-        return time_column(approval.expires_at)
+    @admin.display(description="time limit", ordering="expires_at")
+    def limit(self, approval: Approval) -> str:
+        limit = time_limit(approval)
+        return format_html("{} {}", limit[0], time_column(limit[1])) if limit else NOTHING
 
     @admin.display(description="decided by", ordering="decided_by__username")
     def decider(self, approval: Approval) -> str:
-        return approval.decided_by.get_username() if approval.decided_by else "–"
+        return approval.decided_by.get_username() if approval.decided_by else NOTHING

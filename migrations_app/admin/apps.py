@@ -3,7 +3,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.models import Group
+from django.db import transaction
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path, reverse
@@ -63,6 +65,23 @@ class AppAdmin(WithTrail, Recorded, NeverDeleted):
             name="migrations_app_app_request_move",
         )
         return [page, *super().get_urls()]
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """A change locks the app before it is read: saving writes every field, the region too, which a move may be
+        about to switch; and App.clean() judges the change by the moves there are."""
+        if request.method != "POST" or object_id is None:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        with transaction.atomic():
+            app = self.get_object(request, unquote(object_id))
+            if app is not None:
+                App.objects.select_for_update(of=("self",), no_key=True).get(pk=app.pk)
+            return super().changeform_view(request, object_id, form_url, extra_context)
 
     def trail_of(self, obj: App) -> dict[str, Any]:
         return {"app__id__exact": obj.pk}

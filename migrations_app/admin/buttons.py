@@ -12,9 +12,10 @@ from migrations_app import queries
 from migrations_app.errors import Blocker
 from migrations_app.models import AppMigration
 from migrations_app.permissions import DECISIONS, Verb
-from migrations_app.states import Act
+from migrations_app.queries import Offer
+from migrations_app.states import STARTS, Act
 
-_DANGEROUS = frozenset({Verb.ABORT, Verb.TEARDOWN, Verb.REJECT})
+_DANGEROUS = frozenset({Act.ABORT, Act.TEARDOWN})
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,13 @@ def address_of(verb: Verb, move: AppMigration) -> str:
     return reverse(f"admin:migrations_app_appmigration_{verb}", args=[move.pk])
 
 
+def is_dangerous(verb: Verb, act: Act | None = None) -> bool:
+    """Whether it ends or destroys something: to approve a teardown does, to reject one does not."""
+    if verb is Verb.REJECT:
+        return act in STARTS
+    return (act if verb is Verb.APPROVE else verb.value) in _DANGEROUS
+
+
 def buttons_of(move: AppMigration, user: User, *, only: Collection[str] | None = None) -> list[Button]:
     """Of what the user has the right to, the possible first; `only` those verbs, and the decisions on them.
 
@@ -43,11 +51,33 @@ def buttons_of(move: AppMigration, user: User, *, only: Collection[str] | None =
     """
     offers = [
         offer
-        for offer in queries.offers(move, user=user)
+        for offer in _one_for_each_effect(queries.offers(move, user=user))
         if (only is None or (offer.act or offer.verb) in only)
         and "not_own_request" not in [blocker.code for blocker in offer.blockers]
     ]
     return [
-        Button(label_of(offer.verb, offer.act), address_of(offer.verb, move), offer.blockers, offer.verb in _DANGEROUS)
+        Button(
+            label_of(offer.verb, offer.act),
+            address_of(offer.verb, move),
+            offer.blockers,
+            is_dangerous(offer.verb, offer.act),
+        )
         for offer in sorted(offers, key=lambda offer: (bool(offer.blockers), offer.verb not in DECISIONS))
     ]
+
+
+def _one_for_each_effect(offers: list[Offer]) -> list[Offer]:
+    """Withdrawn, rejected or aborted, a request comes to the same end: of these the user is shown the first."""
+    declining = next(
+        (
+            offer
+            for verb in (Verb.WITHDRAW, Verb.REJECT)
+            for offer in offers
+            if offer.verb == verb and not offer.blockers
+        ),
+        None,
+    )
+    if declining is None:
+        return offers
+    needless = {Verb.REJECT, Verb.ABORT} if declining.act in STARTS else {Verb.REJECT}
+    return [offer for offer in offers if offer is declining or offer.verb not in needless]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from uuid import UUID
 
@@ -13,18 +13,18 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.utils.html import format_html
 
 from migrations_app import actions, approvals, permissions, queries, rules
-from migrations_app.admin.buttons import address_of, label_of
-from migrations_app.admin.display import link, moment, page_of, who
+from migrations_app.admin.buttons import address_of, is_dangerous, label_of
+from migrations_app.admin.consent import bound_to, facts_of, void_sentences
+from migrations_app.admin.display import page_of
 from migrations_app.admin.findings import findings_of
 from migrations_app.admin.sight import user_of
 from migrations_app.admin.verbs import DEEDS, what_happened
 from migrations_app.clock import database_now
 from migrations_app.consequences import asks_first, consequences
 from migrations_app.errors import Blocker, Forbidden, InvalidInput, NotFound, PortalError, Refused
-from migrations_app.models import AppMigration, Approval
+from migrations_app.models import AppMigration
 from migrations_app.permissions import DECISIONS, Verb
 from migrations_app.states import STARTS, Act
 
@@ -59,9 +59,10 @@ def confirm(request: HttpRequest, move_id: UUID, verb: Verb, site: AdminSite) ->
     permissions.require(user, verb, move)
     if request.method != "POST":
         if verb is Verb.APPROVE:
-            actions.look_again(move_id=move_id, acting_user=user)
+            with suppress(Refused):  # decided on meanwhile: the page says so
+                actions.look_again(move_id=move_id, acting_user=user)
         return _page(request, move, verb, site, form=deed.form())
-    form = deed.form(request.POST)
+    form, waiting = deed.form(request.POST), approvals.open_of(move)
     if not form.is_valid():
         return _page(request, move, verb, site, form=form, status=BAD_REQUEST)
     try:
@@ -69,7 +70,7 @@ def confirm(request: HttpRequest, move_id: UUID, verb: Verb, site: AdminSite) ->
     except (Refused, InvalidInput) as error:
         status, problems = problems_of(error)
         return _page(request, move, verb, site, form=form, status=status, problems=problems)
-    messages.success(request, what_happened(verb, done))
+    messages.success(request, what_happened(verb, done, Act(waiting.act) if waiting else None))
     return redirect(page_of(done))
 
 
@@ -92,6 +93,8 @@ def _page(
     blockers = offer.blockers if offer else rules.forbids_decision(None, move, database_now())
     act = offer.act if offer else None
     first = "" if verb in _ABOUT_A_REQUEST else asks_first(Act(verb.value))
+    starts = approval is not None and approval.act in STARTS
+    problems = problems or []
     context = {
         **site.each_context(request),
         "title": _title(verb, act, move),
@@ -101,15 +104,19 @@ def _page(
         "back_to": str(move),
         "label": f"Ask for the {verb}" if first else label_of(verb, act),
         "reject": address_of(Verb.REJECT, move) if verb is Verb.APPROVE else "",
-        "dangerous": verb not in (Verb.APPROVE, Verb.RETRY),
+        "dangerous": is_dangerous(verb, act),
         "form": form,
-        "problems": problems or blockers,
+        "problems": [*problems, *(blocker for blocker in blockers if blocker not in problems)],
         "possible": not blockers,
         "sentences": [] if blockers else consequences(verb, move, act=act),
         "asks_first": first,
-        "facts": _facts(move, approval) if approval else [],
-        "findings": findings_of(move) if approval and approval.act in STARTS else None,
+        "facts": facts_of(approval, move, to_approve=verb is Verb.APPROVE) if approval else [],
+        "voided": void_sentences(move) if starts else [],
+        "findings": findings_of(move, bound=approval.subject["findings"]) if approval and starts else None,
         "seen": approval.fingerprint if approval and verb is Verb.APPROVE else "",
+        "bound_to": bound_to(approval) if approval and verb is Verb.APPROVE else [],
+        "starts": starts,
+        "changed": "changed_since_seen" in {problem.code for problem in problems},
     }
     return TemplateResponse(request, "admin/migrations_app/confirm.html", context, status=status)
 
@@ -122,31 +129,3 @@ def _title(verb: Verb, act: Act | None, move: AppMigration) -> str:
     if act is None or act in STARTS:
         return f"{verb.label} the {move.kind} of {ends}"
     return f"{verb.label} the {act} of {replica if act is Act.TEARDOWN else f'the {move.kind} of {ends}'}"
-
-
-def _facts(move: AppMigration, approval: Approval) -> list[tuple[str, Any]]:
-    """What whoever decides has to know."""
-    asked = who(approval.requested_by.get_username() if approval.requested_by else None)
-    facts: list[tuple[str, Any]] = [
-        (
-            "asked for",
-            format_html(
-                "{} of {}, {} → {}", approval.act, link(move.app), link(move.source_region), link(move.dest_region)
-            ),
-        ),
-        ("by", f"{asked}, {moment(approval.requested_at)}"),
-        ("because", approval.reason),
-    ]
-    if approval.act in STARTS:
-        now = database_now()
-        earliest = approvals.earliest_start(move, now)
-        begins = "as soon as it is approved" if earliest == now else f"{moment(earliest)}, the earliest"
-        windows = [f"{place}: {place.window}" for place in (move.source_region, move.dest_region) if place.window]
-        facts += [
-            ("strategy", move.get_strategy_display().lower()),
-            ("not before", moment(move.not_before) if move.not_before else "as soon as possible"),
-            ("windows", "; ".join(windows) or "none: at any time"),
-            ("would begin", begins if earliest else "never: the windows of the two regions do not meet"),
-            ("consent would count until", moment(approvals.valid_until(move))),
-        ]
-    return [*facts, ("decided on by", moment(approval.expires_at))]

@@ -8,18 +8,25 @@ from migrations_app.admin.display import badge
 from migrations_app.models import AppMigration
 
 
-def findings_of(move: AppMigration) -> dict[str, Any]:
-    """What preflight found: `problems`, the worst first, and the names of the checks that `passed`."""
-    found = [{**finding, "check": finding["check"].replace("_", " ")} for finding in move.preflight]
-    problems = [finding for finding in found if finding["outcome"] != "pass"]
+def findings_of(move: AppMigration, *, bound: list[list[str]] | None = None) -> dict[str, Any]:
+    """What preflight found: `problems`, the worst first, and the names of the checks that `passed`. `bound` are the
+    problems that an approval is bound to, each as its check, outcome and what it found: those, and no others."""
+    problems = [finding for finding in move.preflight if finding["outcome"] != "pass"]
+    if bound is not None:
+        advice = {(finding["check"], finding["outcome"], finding["found"]): finding for finding in problems}
+        problems = [advice.get((c, o, f), {"check": c, "outcome": o, "found": f}) for c, o, f in bound]
     return {
         "problems": [
-            {**finding, "badge": badge(finding["outcome"])}
+            {**finding, "check": _words(finding["check"]), "badge": badge(finding["outcome"])}
             for finding in sorted(problems, key=lambda finding: finding["outcome"] != "fail")
         ],
-        "passed": [finding["check"] for finding in found if finding["outcome"] == "pass"],
+        "passed": [_words(finding["check"]) for finding in move.preflight if finding["outcome"] == "pass"],
         "pass": badge("pass", "passed"),
     }
+
+
+def _words(check: str) -> str:
+    return check.replace("_", " ")
 
 
 def comparison_of(move: AppMigration) -> dict[str, Any] | None:

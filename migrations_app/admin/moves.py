@@ -6,17 +6,19 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 
-from migrations_app import queries
+from migrations_app import approvals, queries
 from migrations_app.admin.buttons import buttons_of
 from migrations_app.admin.confirming import confirm
+from migrations_app.admin.consent import asked_by, time_limit
 from migrations_app.admin.display import NOTHING, badge, link, moment, route, route_column, time_column, web_link, who
 from migrations_app.admin.findings import comparison_of, findings_of
 from migrations_app.admin.sight import InSight, LookOnly, TeamFilter, user_of
 from migrations_app.admin.standing import blocked_for, standing, step_rows
 from migrations_app.admin.trail import WithTrail
 from migrations_app.admin.verbs import DEEDS
-from migrations_app.models import AppMigration, AuditEvent
-from migrations_app.states import TERMINAL
+from migrations_app.clock import database_now
+from migrations_app.models import AppMigration, Approval, AuditEvent
+from migrations_app.states import TERMINAL, Status
 
 _FIELDS: dict[str, list[str | tuple[str, ...]]] = {
     "What": [("app_page", "from_to"), ("kind", "strategy"), ("reverses_page", "replica"), "id"],
@@ -108,9 +110,13 @@ class AppMigrationAdmin(WithTrail, InSight, LookOnly):
 
     @admin.display(description="begins")
     def earliest(self, move: AppMigration) -> str:
-        starts = queries.circumstances(move)["earliest_start"]
-        wanted = f"not before {moment(move.not_before)}" if move.not_before else "as soon as possible"
-        return f"{wanted}; {moment(starts)} at the earliest" if starts else wanted
+        if move.status not in (Status.AWAITING_APPROVAL, Status.QUEUED):
+            return NOTHING
+        now = database_now()
+        starts = approvals.earliest_start(move, now)
+        if starts is None:
+            return "never: the maintenance windows of the two regions are never open together"
+        return f"{moment(starts)} at the earliest" if starts > now else "as soon as possible"
 
     @admin.display(description="current step since")
     def step_started(self, move: AppMigration) -> str:
@@ -151,16 +157,21 @@ def _approvals(move: AppMigration) -> list[dict[str, Any]]:
         {
             "act": approval.act,
             "badge": badge(approval.state),
-            "asked": f"{who(_name(approval.requested_by))}, {moment(approval.requested_at)}",
+            "asked": f"{asked_by(approval)}, {moment(approval.requested_at)}",
             "reason": approval.reason,
             "decided": f"{_name(approval.decided_by) or 'the portal'}, {moment(approval.decided_at)}"
             if approval.decided_at
             else NOTHING,
             "comment": approval.comment,
-            "expires": moment(approval.expires_at),
+            "limit": _limit(approval),
         }
         for approval in queries.approvals_of(move)
     ]
+
+
+def _limit(approval: Approval) -> str:
+    limit = time_limit(approval)
+    return f"{limit[0]} {moment(limit[1])}" if limit else NOTHING
 
 
 def _trail(move: AppMigration) -> list[dict[str, Any]]:

@@ -60,7 +60,8 @@ class PersonAdmin(WithTrail, Recorded, NeverDeleted, UserAdmin):
 
 @admin.register(Group)
 class TeamAdmin(WithTrail, Recorded, GroupAdmin):
-    """Teams, and the five roles, which stay and keep their names."""
+    """Teams, and the five roles, which stay and keep their names. What a group may do only a superuser changes, and
+    the roles with it."""
 
     actions = None
     list_display = ["name", "is_role", "members"]
@@ -68,8 +69,18 @@ class TeamAdmin(WithTrail, Recorded, GroupAdmin):
     def get_queryset(self, request: HttpRequest) -> QuerySet[Group]:
         return super().get_queryset(request).annotate(member_count=Count("user"))
 
+    def get_fields(self, request: HttpRequest, obj: Group | None = None) -> Any:
+        if user_of(request).is_superuser:
+            return ["name", "permissions"]
+        return ["name", "rights"] if obj else ["name"]
+
     def get_readonly_fields(self, request: HttpRequest, obj: Group | None = None) -> list[str]:
-        return ["name"] if obj and obj.name in ROLES else []
+        return ["name", "rights"] if obj and obj.name in ROLES else ["rights"]
+
+    def has_change_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        if obj is not None and obj.name in ROLES and not user_of(request).is_superuser:
+            return False
+        return super().has_change_permission(request, obj)
 
     def has_delete_permission(self, request: HttpRequest, obj: Group | None = None) -> bool:
         return (obj is None or obj.name not in ROLES) and super().has_delete_permission(request, obj)
@@ -85,6 +96,10 @@ class TeamAdmin(WithTrail, Recorded, GroupAdmin):
     @admin.display(description="role", boolean=True)
     def is_role(self, group: Group) -> bool:
         return group.name in ROLES
+
+    @admin.display(description="permissions")
+    def rights(self, group: Group) -> str:
+        return ", ".join(group.permissions.order_by("name").values_list("name", flat=True)) or "None of its own."
 
     @admin.display(ordering="member_count")
     def members(self, group: Any) -> int:

@@ -5,9 +5,11 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 
+from migrations_app import approvals
 from migrations_app.admin.buttons import buttons_of
 from migrations_app.admin.display import badge, link, log_of, size, time_column
 from migrations_app.admin.sight import InSight, LookOnly, TeamFilter, user_of
+from migrations_app.admin.standing import notes_on
 from migrations_app.admin.trail import WithTrail
 from migrations_app.models import SourceReplica
 from migrations_app.states import Act
@@ -34,6 +36,7 @@ class SourceReplicaAdmin(WithTrail, InSight, LookOnly):
     ) -> HttpResponse:
         replica = context["original"]
         context["buttons"] = buttons_of(replica.migration, user_of(request), only=[Act.REVERSE, Act.TEARDOWN])
+        context["notes"] = notes_on(replica.migration, approvals.open_of(replica.migration))
         context["log"] = log_of(replica.acts)
         return super().render_change_form(request, context, *args, **kwargs)
 

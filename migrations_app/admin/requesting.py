@@ -96,7 +96,8 @@ def request_move(request: HttpRequest, app_id: int, site: AdminSite) -> HttpResp
     user = user_of(request)
     app = _app(app_id, user)
     permissions.require(user, Verb.REQUEST, app)
-    form = RequestForm(request.POST or None, destinations=queries.destinations(app))
+    destinations = queries.destinations(app)
+    form = RequestForm(request.POST or None, destinations=destinations)
     status, problems = 200, list[Blocker]()
     if request.method == "POST":
         if form.is_valid():
@@ -109,7 +110,7 @@ def request_move(request: HttpRequest, app_id: int, site: AdminSite) -> HttpResp
                 return redirect(page_of(move))
         else:
             status = BAD_REQUEST
-    return _page(request, app, form, site, status, problems)
+    return _page(request, app, form, site, everywhere(destinations), status, problems)
 
 
 def _app(app_id: int, user: User) -> App:
@@ -132,9 +133,14 @@ def _ask(app: App, user: User, given: dict[str, Any]) -> AppMigration:
 
 
 def _page(
-    request: HttpRequest, app: App, form: RequestForm, site: AdminSite, status: int, problems: list[Blocker]
+    request: HttpRequest,
+    app: App,
+    form: RequestForm,
+    site: AdminSite,
+    blockers: list[Blocker],
+    status: int,
+    problems: list[Blocker],
 ) -> HttpResponse:
-    blockers = everywhere(queries.destinations(app))
     context = {
         **site.each_context(request),
         "title": f"Request a move: {app}, now in {app.region}",

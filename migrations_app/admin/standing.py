@@ -6,22 +6,28 @@ from datetime import datetime
 from typing import Any
 
 from migrations_app import approvals
+from migrations_app.admin.consent import void_sentences, waits_sentence
 from migrations_app.admin.display import badge, log_of, moment, span, tone_of
 from migrations_app.clock import database_now
 from migrations_app.engine.plan import PIVOT, plan_of
-from migrations_app.models import AppMigration, SourceReplica, StepRun
-from migrations_app.states import TERMINAL, Direction, ReplicaState, RunStatus, Status
+from migrations_app.models import AppMigration, Approval, SourceReplica, StepRun
+from migrations_app.states import STARTS, TERMINAL, Direction, ReplicaState, RunStatus, Status
+
+_BEGINS = "It begins as soon as a worker takes it."
 
 
 def standing(move: AppMigration) -> dict[str, Any]:
-    """`badge, tone, sentence, served, writes, writes_blocked, error`, for the head of the move's page."""
+    """`badge, tone, sentence, notes, served, writes, writes_blocked, error`, for the head of the move's page. The notes
+    are about approvals: what waits for one, and which became void."""
     now = database_now()
+    waiting = approvals.open_of(move)
     blocked = bool(move.writes_blocked_at and not move.writes_unblocked_at)
     over = move.status in TERMINAL
     return {
         "badge": badge(move.status),
         "tone": tone_of(move.status),
-        "sentence": _sentence(move, now),
+        "sentence": _sentence(move, waiting, now),
+        "notes": notes_on(move, waiting),
         "served": "" if over else f"{move.app} is served from {move.app.region}.",
         "writes": "" if over else _writes(move, now),
         "writes_blocked": blocked,
@@ -29,32 +35,37 @@ def standing(move: AppMigration) -> dict[str, Any]:
     }
 
 
-def _sentence(move: AppMigration, now: datetime) -> str:
+def notes_on(move: AppMigration, waiting: Approval | None) -> list[str]:
+    if waiting is None:
+        return []
+    return void_sentences(move) if waiting.act in STARTS else [waits_sentence(waiting, move)]
+
+
+def _sentence(move: AppMigration, waiting: Approval | None, now: datetime) -> str:
     app, source, dest = move.app, move.source_region, move.dest_region
     if move.status == Status.AWAITING_APPROVAL:
-        approval = approvals.open_of(move)
-        until = f" until {moment(approval.expires_at)}" if approval else ""
-        return f"Waits{until} for somebody else to approve it. Nothing has begun."
+        limit = f" It is to be decided by {moment(waiting.expires_at)}." if waiting else ""
+        return f"It waits for somebody else to approve it. Nothing has begun.{limit}"
     if move.status == Status.QUEUED:
         waits = move.step_runs.filter(status=RunStatus.WAITING).first()
         starts = approvals.earliest_start(move, now)
-        when = f"It begins {moment(starts)} at the earliest." if starts and starts > now else "It begins at once."
+        when = f"It begins at {moment(starts)} at the earliest." if starts and starts > now else _BEGINS
         return f"Nothing has begun. {waits.reason if waits else when}"
     if move.status == Status.RUNNING:
         plan = plan_of(move.strategy)
         since = f", since {span((now - move.step_started_at).total_seconds())}" if move.step_started_at else ""
-        return f"Step {plan.index(move.current_step) + 1} of {len(plan)}, {move.current_step}{since}."
+        return f"It is at step {plan.index(move.current_step) + 1} of {len(plan)}, {move.current_step}{since}."
     if move.status == Status.HELD:
         undoing = "The undoing" if move.ends_as else "The move"
         return f"{undoing} stopped at {move.current_step}. Somebody has to decide how it goes on."
     if move.status == Status.ABORTING:
-        return f"Everything it did is being undone; then it is {move.ends_as}."
+        return f"Everything it did is being undone; it will end as {move.ends_as}."
     when = moment(move.completed_at)
     if move.status == Status.COMPLETED:
-        return f"{app} was brought to {dest}, {when}. {_way_back(move)}"
+        return f"{app} was brought to {dest} at {when}. {_way_back(move)}"
     if move.pivot_at:
-        return f"It ended {when}, after the switch: {app} was served from {dest}."
-    return f"It ended {when}, and {app} stayed in {source}. Nothing of it is left in {dest}."
+        return f"It ended at {when}, after the switch: {app} was served from {dest}."
+    return f"It ended at {when}, and {app} stayed in {source}. Nothing of it is left in {dest}."
 
 
 def _way_back(move: AppMigration) -> str:
@@ -63,9 +74,9 @@ def _way_back(move: AppMigration) -> str:
         return ""
     return {
         ReplicaState.RETAINED: f"The way back to {move.source_region} is open.",
-        ReplicaState.TEARING_DOWN: f"The replica in {move.source_region} is being torn down: no way back.",
-        ReplicaState.TORN_DOWN: f"The replica in {move.source_region} was torn down: no way back.",
-        ReplicaState.REVERSED: "It was reversed since.",
+        ReplicaState.TEARING_DOWN: f"The replica in {move.source_region} is being torn down: there is no way back.",
+        ReplicaState.TORN_DOWN: f"The replica in {move.source_region} was torn down: there is no way back.",
+        ReplicaState.REVERSED: "It has been reversed since.",
     }[ReplicaState(replica.state)]
 
 

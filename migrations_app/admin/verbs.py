@@ -12,6 +12,7 @@ from django.contrib.auth.models import User
 from migrations_app import actions, approvals
 from migrations_app.models import AppMigration
 from migrations_app.permissions import Verb
+from migrations_app.states import Act, Status
 
 _NOTHING_SEEN = "nothing"
 """The fingerprint of an approver whose page did not show one: it is never that of what there is."""
@@ -47,11 +48,10 @@ class TeardownForm(ReasonForm):
 
 @dataclass(frozen=True)
 class Deed:
-    """`do` calls the action and answers with the move to look at afterwards; `done` says so."""
+    """`do` calls the action and answers with the move to look at afterwards."""
 
     form: type[forms.Form]
     do: Callable[[AppMigration, User, dict[str, str]], AppMigration]
-    done: str
 
 
 def _teardown(move: AppMigration, user: User, given: dict[str, str]) -> AppMigration:
@@ -71,19 +71,37 @@ def _with_reason(action: Callable[..., AppMigration]) -> Callable[[AppMigration,
 
 
 DEEDS: dict[Verb, Deed] = {
-    Verb.APPROVE: Deed(CommentForm, _approve, "Approved."),
-    Verb.REJECT: Deed(ReasonForm, _with_reason(actions.reject), "Rejected."),
-    Verb.WITHDRAW: Deed(OptionalReasonForm, _with_reason(actions.withdraw), "Withdrawn."),
-    Verb.ABORT: Deed(ReasonForm, _with_reason(actions.abort), "The abort is under way."),
-    Verb.RETRY: Deed(ReasonForm, _with_reason(actions.retry), "The move goes on."),
-    Verb.REVERSE: Deed(ReasonForm, _with_reason(actions.reverse), "The reverse is requested."),
-    Verb.TEARDOWN: Deed(TeardownForm, _teardown, "The replica is being torn down."),
+    Verb.APPROVE: Deed(CommentForm, _approve),
+    Verb.REJECT: Deed(ReasonForm, _with_reason(actions.reject)),
+    Verb.WITHDRAW: Deed(OptionalReasonForm, _with_reason(actions.withdraw)),
+    Verb.ABORT: Deed(ReasonForm, _with_reason(actions.abort)),
+    Verb.RETRY: Deed(ReasonForm, _with_reason(actions.retry)),
+    Verb.REVERSE: Deed(ReasonForm, _with_reason(actions.reverse)),
+    Verb.TEARDOWN: Deed(TeardownForm, _teardown),
 }
 
 
-def what_happened(verb: Verb, move: AppMigration) -> str:
-    """For the page after the deed."""
+def what_happened(verb: Verb, move: AppMigration, act: Act | None = None) -> str:
+    """For the page after the deed; `act` is what was decided on."""
+    if verb is Verb.WITHDRAW:
+        return f"You withdrew the request for the {act}."
+    if verb is Verb.REJECT:
+        return f"You rejected the {act}."
+    if verb is Verb.APPROVE and act:
+        return f"You approved the {act}. {_comes_of(act, move)}"
+    wanted = Act(move.kind if verb in (Verb.REVERSE, Verb.REQUEST) else verb.value)
     waiting = approvals.open_of(move)
-    if waiting and waiting.act == (move.kind if verb in (Verb.REVERSE, Verb.REQUEST) else verb):
-        return f"Asked for. Nothing happens until somebody else approves the {waiting.act}."
-    return DEEDS[verb].done if verb in DEEDS else "Requested. It begins as soon as nothing stands in the way."
+    if waiting and waiting.act == wanted:
+        return f"You asked for the {wanted}. Nothing happens until somebody else approves it."
+    return _comes_of(wanted, move)
+
+
+def _comes_of(act: Act, move: AppMigration) -> str:
+    """What is under way now that the act was done."""
+    if act is Act.ABORT:
+        return "The move is aborted." if move.status == Status.ABORTED else "The move is being undone."
+    if act is Act.RETRY:
+        return "The undoing goes on." if move.ends_as else "The move goes on."
+    if act is Act.TEARDOWN:
+        return "The replica is being torn down."
+    return f"The {act} begins as soon as nothing stands in the way."

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
 from django.urls import reverse
 
-from migrations_app import actions, approvals
-from migrations_app.models import App, AppMigration, Approval, Region
+from migrations_app import actions, approvals, queries
+from migrations_app.admin.display import moment
+from migrations_app.admin.findings import findings_of
+from migrations_app.models import App, AppMigration, Approval, AuditEvent, Region
 from migrations_app.states import ApprovalState, Status
 from tests import on_paper
 from tests.admin.pages import of_move, open_and_shut, page, send, verb
@@ -33,9 +36,82 @@ def test_the_approver_sees_what_is_asked_for(waiting: AppMigration, approver: Us
     finding = {"check": "versions", "outcome": "warn", "found": "old <b>", "why": "slow", "remedy": "upgrade"}
     monkeypatch.setattr("migrations_app.actions.deciding.look", lambda move: [finding])
     html = page(approver, verb("approve"), waiting.pk).content.decode()
-    for part in ("shop", "us-east-1", "eu-west-1", "snapshot", "rita", "closer", "https://t.example/7", "count until"):
+    for part in ("shop", "us-east-1", "eu-west-1", "snapshot", "rita", "closer", "https://t.example/7"):
         assert part in html
     assert all(word in html for word in ("old &lt;b&gt;", "slow", "upgrade"))
+    for term in ("asked for by", "to be decided by", "the approval would be valid until"):
+        assert f"<dt>{term}</dt>" in html
+
+
+def test_the_approver_sees_what_the_approval_is_bound_to(waiting: AppMigration, approver: User) -> None:
+    Region.objects.filter(slug="us-east-1").update(blobs="us-store:")
+    App.objects.update(database="shop_db", health_path="/up")
+    html = page(approver, verb("approve"), waiting.pk).content.decode()
+    subject = Approval.objects.get().subject
+    bound = [*subject["app"].values(), *subject["source_region"].values(), *subject["dest_region"].values()]
+    for value in filter(None, [*bound, subject["act"], subject["strategy"], Approval.objects.get().fingerprint]):
+        assert f">{value}<" in html
+    assert "us-store:" in bound
+    assert "shop_db" in bound
+
+
+def test_the_findings_shown_are_those_of_the_approval(waiting: AppMigration) -> None:
+    waiting.preflight = [
+        {"check": "disk_space", "outcome": "warn", "found": "little", "why": "it fills", "remedy": "free some"},
+        {"check": "versions", "outcome": "warn", "found": "newer than what was seen", "why": "", "remedy": ""},
+        {"check": "roles", "outcome": "pass", "found": "", "why": "", "remedy": ""},
+    ]
+    shown = findings_of(waiting, bound=[["disk_space", "warn", "little"], ["versions", "fail", "too old"]])
+    assert [(finding["check"], finding["found"]) for finding in shown["problems"]] == [
+        ("versions", "too old"),
+        ("disk space", "little"),
+    ]
+    assert shown["problems"][1]["remedy"] == "free some"
+    assert shown["passed"] == ["roles"]
+
+
+def test_a_start_time_is_shown_while_it_is_to_come(waiting: AppMigration, approver: User) -> None:
+    def shown(not_before: datetime) -> str:
+        AppMigration.objects.update(not_before=not_before)
+        return str(
+            page(approver, verb("approve"), waiting.pk).content.decode() + of_move(approver, waiting).content.decode()
+        )
+
+    coming = shown(datetime(2999, 1, 1, tzinfo=UTC))
+    assert "<dt>earliest start</dt><dd>2999-01-01 00:00:00 UTC" in coming
+    assert "2999-01-01 00:00:00 UTC at the earliest" in coming
+    over = shown(datetime(2001, 1, 1, tzinfo=UTC))
+    assert "2001-01-01" not in over
+    assert "earliest start" not in over
+    assert "at the earliest" not in over
+
+
+def test_an_approval_that_became_void_is_shown_with_when_and_why(
+    waiting: AppMigration, approver: User, admin: User
+) -> None:
+    actions.approve(move_id=waiting.pk, acting_user=approver)
+    waiting.refresh_from_db()
+    approvals.void(waiting, reason="Since it was approved, the app changed.", findings=[])
+    event = AuditEvent.objects.get(verb="void_approval")
+    told = (
+        f"An earlier approval of this move became void at {moment(event.at)}. Since it was approved, the app changed."
+    )
+    assert told in page(approver, verb("approve"), waiting.pk).content.decode()
+    assert told in of_move(admin, waiting).content.decode()
+    assert "became void" not in page(admin, verb("abort"), waiting.pk).content.decode()
+
+
+def test_a_request_that_is_decided_on_while_the_page_is_made(
+    waiting: AppMigration, approver: User, monkeypatch: Any
+) -> None:
+    def look_while_it_is_rejected(move: AppMigration) -> list[Any]:
+        actions.reject(move_id=move.pk, acting_user=approver, reason="no")
+        return []
+
+    monkeypatch.setattr("migrations_app.actions.deciding.look", look_while_it_is_rejected)
+    response = page(approver, verb("approve"), waiting.pk)
+    assert response.status_code == 200
+    assert "nothing of it waits for a decision" in response.content.decode()
 
 
 def test_an_approval_of_what_was_seen(waiting: AppMigration, approver: User) -> None:
@@ -57,7 +133,9 @@ def test_an_approval_of_something_else_is_refused(waiting: AppMigration, approve
     Region.objects.filter(slug="eu-west-1").update(database="host=10.0.0.9 dbname=postgres")
     response = send(approver, verb("approve"), waiting.pk, seen=seen)
     assert response.status_code == 409
-    assert "changed." in response.content.decode()
+    assert "The destination region changed." in response.content.decode()
+    assert "host=10.0.0.9 dbname=postgres" in response.content.decode(), "the page shows the new state"
+    assert '<details class="log" open>' in response.content.decode()
     waiting.refresh_from_db()
     assert waiting.status == Status.AWAITING_APPROVAL
     fresh = approvals.open_of(waiting)
@@ -65,10 +143,23 @@ def test_an_approval_of_something_else_is_refused(waiting: AppMigration, approve
     assert fresh.fingerprint in response.content.decode(), "the page shows what there is now, to be decided on again"
 
 
+def test_what_is_refused_and_forbidden_by_now_says_both(
+    waiting: AppMigration, approver: User, monkeypatch: Any
+) -> None:
+    seen = seen_by(approver, waiting)
+    failure = {"check": "versions", "outcome": "fail", "found": "The server is too old.", "why": "", "remedy": ""}
+    monkeypatch.setattr("migrations_app.actions.deciding.look", lambda move: [failure])
+    html = send(approver, verb("approve"), waiting.pk, seen=seen).content.decode()
+    assert "What preflight finds changed." in html
+    assert html.count("The server is too old.") == 2, "among what forbids it, and among the findings"
+    assert 'name="seen"' not in html
+
+
 def test_nobody_approves_their_own_request(shop: App) -> None:
     ada = person("ada", "Admin", "team-a")
     move = actions.request_move(app_slug="shop", dest_slug="eu-west-1", acting_user=ada, reason="mine")
     assert "Approve the move" in open_and_shut(of_move(ada, move))[1]
+    assert "You asked for this yourself" in page(ada, verb("approve"), move.pk).content.decode()
     response = send(ada, verb("approve"), move.pk, seen=Approval.objects.get().fingerprint)
     assert response.status_code == 409
     assert "Somebody else has to approve it" in response.content.decode()
@@ -107,6 +198,19 @@ def test_a_move_is_requested_from_the_apps_page(shop: App, requester: User) -> N
     assert response.url == reverse("admin:migrations_app_appmigration_change", args=[move.pk])
     assert (move.status, move.requested_by, move.reason) == (Status.AWAITING_APPROVAL, requester, "closer")
     assert str(move.not_before) == "2999-01-01 02:00:00+00:00"
+
+
+def test_the_regions_are_looked_at_once(shop: App, requester: User, monkeypatch: Any) -> None:
+    asked = list[App]()
+
+    def destinations(app: App) -> Any:
+        asked.append(app)
+        return look(app)
+
+    look = queries.destinations
+    monkeypatch.setattr(queries, "destinations", destinations)
+    page(requester, "migrations_app_app_request_move", shop.pk)
+    assert asked == [shop]
 
 
 def test_a_closed_region_is_shown_and_cannot_be_chosen(shop: App, requester: User) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from django.contrib.auth.models import Group, User
+from django.contrib.auth.models import Group, Permission, User
 
 from migrations_app.models import App, AppMigration, AuditEvent, Region
 from migrations_app.rules import ROLES
@@ -75,6 +75,34 @@ def test_a_role_stays_and_keeps_its_name(root: User, admin: User, role: str) -> 
     send(root, "auth_group_changelist", action="delete_selected", _selected_action=str(group.pk), post="yes")
     send(root, "auth_group_change", group.pk, name="Renamed", permissions=[p.pk for p in group.permissions.all()])
     assert Group.objects.get(pk=group.pk).name == role
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_what_a_role_may_do_only_a_superuser_changes(root: User, admin: User, role: str) -> None:
+    group, more = Group.objects.get(name=role), Permission.objects.get(codename="delete_permission")
+    before = set(group.permissions.all())
+    html = page(admin, "auth_group_change", group.pk).content.decode()
+    assert 'name="_save"' not in html
+    assert "Can view move" in html
+    assert send(admin, "auth_group_change", group.pk, name=role, permissions=[more.pk]).status_code == 403
+    assert set(group.permissions.all()) == before
+    assert send(root, "auth_group_change", group.pk, name="Renamed", permissions=[more.pk]).status_code == 302
+    assert (set(group.permissions.all()), Group.objects.get(pk=group.pk).name) == ({more}, role)
+
+
+def test_an_admin_makes_and_renames_teams_and_gives_them_no_rights(root: User, admin: User) -> None:
+    right = Permission.objects.get(codename="see_every_team")
+    assert "permissions" not in page(admin, "auth_group_add").content.decode()
+    assert send(admin, "auth_group_add", name="team-new", permissions=[right.pk]).status_code == 302
+    group = Group.objects.get(name="team-new")
+    assert not group.permissions.exists()
+    assert send(admin, "auth_group_change", group.pk, name="team-newer", permissions=[right.pk]).status_code == 302
+    group.refresh_from_db()
+    assert (group.name, group.permissions.count()) == ("team-newer", 0)
+    send(root, "auth_group_change", group.pk, name="team-newer", permissions=[right.pk])
+    assert group.permissions.get() == right
+    send(admin, "auth_group_change", group.pk, name="team-newest")
+    assert group.permissions.get() == right, "what only a superuser gives, only a superuser takes"
 
 
 def test_people_are_not_deleted_and_superusers_are_made_by_superusers(root: User, admin: User) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 
 import pytest
+from django.conf import LazySettings
 from django.contrib.auth.models import User
 from django.db.models.functions import Now
 from django.test import Client
 from django.urls import reverse
 
 from migrations_app import actions
+from migrations_app.admin.display import moment
 from migrations_app.models import App, AppMigration, Approval, AuditEvent, SourceReplica
 from migrations_app.states import ReplicaState, Status
 from tests import on_paper
@@ -32,7 +34,7 @@ pytestmark = pytest.mark.django_db
         ("Operator", {"Abort"}, {"Retry", "Reverse", "Tear down"}),
         (
             "Admin",
-            {"Approve the move", "Reject the move", "Abort"},
+            {"Approve the move", "Reject the move"},
             {"Retry", "Reverse", "Tear down"},
         ),
     ],
@@ -50,9 +52,74 @@ def test_a_button_that_leads_nowhere_says_why(waiting: AppMigration, operator: U
 
 
 def test_who_asked_may_withdraw_and_not_approve(waiting: AppMigration, requester: User) -> None:
-    may, _ = open_and_shut(of_move(requester, waiting))
-    assert "Withdraw the move" in may
-    assert "Approve the move" not in may
+    may, may_not = open_and_shut(of_move(requester, waiting))
+    assert (may, may_not) == ({"Withdraw the move"}, {"Reverse"}), "to abort it would come to the same"
+
+
+def test_who_asked_and_may_decide_is_offered_one_way_to_end_it(shop: App, admin: User) -> None:
+    move = actions.request_move(app_slug="shop", dest_slug="eu-west-1", acting_user=admin, reason="mine")
+    may, may_not = open_and_shut(of_move(admin, move))
+    assert may == {"Withdraw the move"}
+    assert not {"Abort", "Reject the move"} & may_not
+
+
+def test_what_has_begun_is_aborted_and_a_request_about_it_withdrawn(
+    shop: App, operator: User, settings: LazySettings
+) -> None:
+    settings.MOVES_FOUR_EYES = frozenset({"retry"})
+    move = on_paper.move(shop, status=Status.HELD, current_step="dumping_data")
+    actions.retry(move_id=move.pk, acting_user=operator, reason="the disk is free again")
+    assert {"Withdraw the retry", "Abort"} <= open_and_shut(of_move(operator, move))[0]
+    assert "The retry of this move waits for approval: olga asked for it at" in of_move(operator, move).content.decode()
+
+
+def test_approving_a_teardown_looks_as_dangerous_as_the_teardown(shop: App, operator: User, admin: User) -> None:
+    move = on_paper.completed(shop)
+    assert '<a class="verb verb-danger"' in of_move(operator, move).content.decode()
+    actions.teardown(move_id=move.pk, acting_user=operator, confirm="shop", reason="costs")
+    danger = re.findall(r'<a class="verb verb-danger"[^>]*>([^<]+)<', of_move(admin, move).content.decode())
+    assert danger == ["Approve the teardown"], "to reject it harms nothing"
+    assert 'class="danger"' in page(admin, verb("approve"), move.pk).content.decode()
+    assert 'class="default"' in page(admin, verb("reject"), move.pk).content.decode()
+
+
+def test_approving_a_move_does_not_look_dangerous(waiting: AppMigration, approver: User) -> None:
+    danger = re.findall(r'<a class="verb verb-danger"[^>]*>([^<]+)<', of_move(approver, waiting).content.decode())
+    assert danger == ["Reject the move"]
+    assert 'class="default"' in page(approver, verb("approve"), waiting.pk).content.decode()
+
+
+def test_a_teardown_that_waits_is_seen_on_the_completed_move(shop: App, operator: User) -> None:
+    move = on_paper.completed(shop)
+    viewer, replica = person("vera", "Viewer", "team-a"), "migrations_app_sourcereplica_change"
+    assert "waits for approval" not in of_move(viewer, move).content.decode()
+    actions.teardown(move_id=move.pk, acting_user=operator, confirm="shop", reason="costs")
+    approval = Approval.objects.get()
+    for html in (of_move(viewer, move), page(viewer, replica, move.source_replica.pk)):
+        assert (
+            "The teardown of the replica in us-east-1 waits for approval: olga asked for it at "
+            f"{moment(approval.requested_at)}. Nothing happens until somebody else approves it. It is to be decided by "
+            f"{moment(approval.expires_at)}."
+        ) in html.content.decode()
+
+
+def test_a_time_limit_says_of_what(waiting: AppMigration, approver: User) -> None:
+    def limits() -> tuple[str, str]:
+        listed = page(approver, "migrations_app_approval_changelist", state="all").content.decode()
+        return of_move(approver, waiting).content.decode(), listed
+
+    until = moment(Approval.objects.get().expires_at)
+    on_page, listed = limits()
+    assert f"It is to be decided by {until}." in on_page
+    assert f"to be decided by {until}</td>" in on_page
+    assert "to be decided by <span" in listed
+    actions.approve(move_id=waiting.pk, acting_user=approver)
+    on_page, listed = limits()
+    assert f"valid until {moment(Approval.objects.get().expires_at)}</td>" in on_page
+    assert "valid until <span" in listed
+    AppMigration.objects.update(status=Status.RUNNING)
+    on_page, listed = limits()
+    assert "valid until" not in on_page + listed, "the move has begun: it is the limit of nothing any more"
 
 
 def test_the_replica_leads_to_its_moves_verbs(shop: App, operator: User) -> None:
@@ -162,6 +229,25 @@ def test_a_teardown_asks_first_and_wants_the_name_typed(shop: App, operator: Use
     client.force_login(operator)
     address = reverse(f"admin:{verb('teardown')}", args=[move.pk])
     done = client.post(address, {"reason": "costs", "confirm": "shop"}, follow=True)
-    assert "Nothing happens until somebody else approves the teardown" in done.content.decode()
+    assert "You asked for the teardown. Nothing happens until somebody else approves it." in done.content.decode()
     assert SourceReplica.objects.get().state == ReplicaState.RETAINED
     assert Approval.objects.get().act == "teardown"
+
+
+def test_the_page_after_a_decision_says_what_comes_of_it(waiting: AppMigration, shop: App, operator: User) -> None:
+    ben = person("ben", "Admin")
+    client = Client()
+    client.force_login(ben)
+
+    def after(name: str, move: AppMigration, **data: str) -> str:
+        address = reverse(f"admin:{verb(name)}", args=[move.pk])
+        return str(client.post(address, data, follow=True).content.decode())
+
+    approval = Approval.objects.get()
+    client.get(reverse(f"admin:{verb('approve')}", args=[waiting.pk]))
+    html = after("approve", waiting, seen=approval.fingerprint)
+    assert "You approved the move. The move begins as soon as nothing stands in the way." in html
+    assert "The move is aborted." in after("abort", waiting, reason="after all not")
+    done = on_paper.completed(shop)
+    actions.teardown(move_id=done.pk, acting_user=operator, confirm="shop", reason="costs")
+    assert "You rejected the teardown." in after("reject", done, reason="not yet")
