@@ -23,7 +23,7 @@ from migrations_app.errors import Refused
 from migrations_app.models import App, AppMigration, Approval, Region
 from migrations_app.models.app import MOVED_FIELDS
 from migrations_app.states import STARTS, Act, ApprovalState, Status
-from migrations_app.transitions import CHANGED_MEANWHILE, change_status, record
+from migrations_app.transitions import CHANGED_MEANWHILE, change_status, record, void_requests
 from migrations_app.window import first_time_all_open
 
 Findings = list[dict[str, str]]
@@ -72,7 +72,7 @@ def fingerprint(subject: dict[str, Any]) -> str:
 
 def differences(before: dict[str, Any], after: dict[str, Any]) -> str:
     """In words, what of a subject has changed; empty: nothing."""
-    return ", ".join(word for key, word in _WORDS.items() if before[key] != after[key])
+    return " and ".join(word for key, word in _WORDS.items() if before.get(key) != after.get(key))
 
 
 def ask(move: AppMigration, act: Act, *, requested_by: User | None, reason: str, subject: dict[str, Any]) -> Approval:
@@ -138,9 +138,9 @@ def void(move: AppMigration, *, reason: str, findings: Findings) -> None:
     if approval is None:
         return
     Approval.objects.filter(pk=approval.pk).update(state=ApprovalState.VOID)
-    # An abort that waits for consent: one request at a time, and rejecting the move comes to the same.
-    Approval.objects.filter(migration=move, state=ApprovalState.OPEN).update(state=ApprovalState.VOID, decided_at=Now())
-    AppMigration.objects.filter(pk=move.pk).update(preflight=findings)
+    # One request at a time, and rejecting the move comes to the same as the abort.
+    void_requests(move, [Act.ABORT], reason="The move itself has to be approved again.")
+    AppMigration.objects.filter(pk=move.pk).update(preflight=findings, retry_count=0, worker_deaths=0)
     change_status(move, Status.AWAITING_APPROVAL, verb="void_approval", reason=reason)
     ask(
         move,
@@ -160,10 +160,11 @@ def expire_overdue() -> int:
 
 
 def _expired(approval: Approval) -> bool:
-    move = approval.migration
     was_given = approval.state == ApprovalState.APPROVED
     reason = "It was approved, but did not begin in time." if was_given else "Nobody decided on it in time."
     with suppress(Refused), transaction.atomic():
+        # The move before its approval, as everybody locks them: the other way round, an abort and this would deadlock.
+        move = AppMigration.objects.select_for_update(no_key=True).get(pk=approval.migration_id)
         changed = Approval.objects.filter(pk=approval.pk, state=approval.state).update(state=ApprovalState.EXPIRED)
         if changed and approval.act in STARTS:
             change_status(move, Status.ABORTED, verb="expire", reason=reason)

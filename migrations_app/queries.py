@@ -256,7 +256,7 @@ def offers(row: AppMigration, *, user: User | None) -> list[Offer]:
         if not can(user, verb, row) or (verb in decisions and waiting is None):
             continue
         blockers = forbids()
-        if verb not in decisions and waiting and waiting.act == verb and not blockers:
+        if verb in (Verb.ABORT, Verb.RETRY, Verb.TEARDOWN) and approvals.is_needed(Act(verb)) and not blockers:
             blockers = rules.forbids_asking_twice(waiting)
         found.append(Offer(verb, blockers, Act(waiting.act) if waiting and verb in decisions else None))
     return found

@@ -37,6 +37,23 @@ def connection_string_problem(conninfo: str) -> Blocker | None:
     return None
 
 
+INLINE_OPTIONS = r"^:?[^/:]*,.*:"
+"""An rclone path that carries options, which may be keys: `:s3,secret_access_key=…:` or `remote,option=…:`."""
+
+
+def address_problem(address: str) -> Blocker | None:
+    """Nor may a region's other addresses: no password in a URL, no options in an rclone path."""
+    if re.search(CONNINFO_PASSWORD, address, re.IGNORECASE):
+        return Blocker("password_in_address", "The address carries a password.", "Leave it out; put it into .netrc.")
+    if re.search(INLINE_OPTIONS, address):
+        return Blocker(
+            "options_in_path",
+            "The path carries options, which may be keys.",
+            "Name a remote; put its options into the file that RCLONE_CONFIG names.",
+        )
+    return None
+
+
 @dataclass(frozen=True)
 class MoveFacts:
     """What the rules on a new move look at."""

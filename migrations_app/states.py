@@ -58,6 +58,15 @@ class Status(TextChoices):
     FAILED = "failed"
 
 
+MAY_WAIT: dict[Act, frozenset[Status]] = {
+    Act.MOVE: frozenset({Status.AWAITING_APPROVAL}),
+    Act.REVERSE: frozenset({Status.AWAITING_APPROVAL}),
+    Act.ABORT: frozenset({Status.AWAITING_APPROVAL, Status.QUEUED, Status.RUNNING, Status.HELD}),
+    Act.RETRY: frozenset({Status.HELD}),
+    Act.TEARDOWN: frozenset({Status.COMPLETED}),
+}
+"""In which status of the move a request for consent to the act can be open; in any other it is void."""
+
 TERMINAL = frozenset({Status.COMPLETED, Status.ABORTED, Status.FAILED})
 ACTIVE = frozenset(Status) - TERMINAL
 WORKED = frozenset({Status.QUEUED, Status.RUNNING, Status.ABORTING})
@@ -115,7 +124,7 @@ class ApprovalState(TextChoices):
     OPEN = "open"
     APPROVED = "approved"
     REJECTED = "rejected"  # by somebody else, who says why
-    WITHDRAWN = "withdrawn"  # by who asked, or because the move was aborted
+    WITHDRAWN = "withdrawn"  # by who asked
     EXPIRED = "expired"  # nobody decided in time, or the move did not start in time
     VOID = "void"  # what was approved has changed, or there is nothing left to decide
 

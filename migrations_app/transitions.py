@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -9,8 +10,18 @@ from django.db.models.functions import Now
 
 from migrations_app import origin
 from migrations_app.errors import Blocker, Refused
-from migrations_app.models import App, AppMigration, Approval, AuditEvent, StepRun
-from migrations_app.states import TERMINAL, Act, ApprovalState, RunStatus, Status, may_become
+from migrations_app.models import App, AppMigration, Approval, AuditEvent, SourceReplica, StepRun
+from migrations_app.states import (
+    MAY_WAIT,
+    STARTS,
+    TERMINAL,
+    Act,
+    ApprovalState,
+    ReplicaState,
+    RunStatus,
+    Status,
+    may_become,
+)
 
 CHANGED_MEANWHILE = Blocker("changed_meanwhile", "The move changed meanwhile.", "Look again, then decide.")
 
@@ -67,15 +78,29 @@ def change_status(
         raise Refused([CHANGED_MEANWHILE])
     record(verb, migration=move, actor=actor, from_status=before, to_status=to, reason=reason)
     if to in TERMINAL:
-        _close_what_is_open(move, verb)
+        StepRun.objects.filter(migration=move, status__in=[RunStatus.RUNNING, RunStatus.WAITING]).update(
+            status=RunStatus.INTERRUPTED, ended_at=Now(), reason=f"The move ended: {verb}."
+        )
+    void_requests(move, [act for act in Act if to not in MAY_WAIT[act]], reason=f"The move is {to}.")
     move.refresh_from_db()
 
 
-def _close_what_is_open(move: AppMigration, verb: str) -> None:
-    """About a move that is over nothing is under way, and nothing waits for a decision but its replica's teardown."""
-    StepRun.objects.filter(migration=move, status__in=[RunStatus.RUNNING, RunStatus.WAITING]).update(
-        status=RunStatus.INTERRUPTED, ended_at=Now(), reason=f"The move ended: {verb}."
-    )
-    Approval.objects.filter(migration=move, state=ApprovalState.OPEN).exclude(act=Act.TEARDOWN).update(
-        state=ApprovalState.VOID, decided_at=Now()
-    )
+def change_replica_state(
+    move: AppMigration, to: ReplicaState, *, verb: str, actor: User | None = None, reason: str = "", **fields: Any
+) -> None:
+    """Take the retained replica of a move to another state, as change_status() does with a move."""
+    changed = SourceReplica.objects.filter(migration=move, state=ReplicaState.RETAINED).update(state=to, **fields)
+    if changed != 1:
+        raise Refused([Blocker("changed_meanwhile", "The replica changed meanwhile.", "Look again, then decide.")])
+    record(verb, migration=move, actor=actor, from_status=ReplicaState.RETAINED, to_status=to, reason=reason)
+    void_requests(move, [Act.TEARDOWN], reason=f"The replica is {ReplicaState(to).label.lower()}.")
+
+
+def void_requests(move: AppMigration, acts: Iterable[Act], *, reason: str) -> None:
+    """Close what waits for consent and has lost its point. For the request to begin a move its own transition says so."""
+    for approval in Approval.objects.filter(migration=move, act__in=acts, state=ApprovalState.OPEN):
+        closed = Approval.objects.filter(pk=approval.pk, state=ApprovalState.OPEN).update(
+            state=ApprovalState.VOID, decided_at=Now()
+        )
+        if closed and approval.act not in STARTS:
+            record("void_request", migration=move, reason=f"{approval.act}: {reason}")

@@ -330,18 +330,6 @@ def test_an_abort_is_not_approved_once_the_move_is_past_its_pivot(paper: Paper, 
     assert refusal(paper.approve, move) == "past_pivot"
 
 
-@pytest.mark.django_db(transaction=True)
-def test_what_waits_about_a_move_that_ends_is_void_but_its_teardown(paper: Paper, settings: LazySettings) -> None:
-    settings.MOVES_FOUR_EYES = frozenset({Act.ABORT, Act.TEARDOWN})
-    move = run(paper.request())
-    actions.teardown(move_id=move.pk, acting_user=paper.ann, reason="a test", confirm="shop")
-    back = actions.reverse(move_id=move.pk, acting_user=paper.ann, reason="a test")
-    actions.abort(move_id=back.pk, acting_user=paper.ann, reason="a test")
-    run(back)
-    assert Approval.objects.get(act=Act.ABORT).state == ApprovalState.VOID
-    assert refusal(paper.approve, move) == "replica_reversed"
-
-
 def test_a_policy_that_names_no_act_fails_the_check(settings: LazySettings) -> None:
     settings.MOVES_FOUR_EYES = frozenset({"move", "fly"})
     (found,) = [message for message in configuration(None) if message.id == "portal.E006"]

@@ -184,6 +184,26 @@ def test_a_region_never_keeps_a_password(conninfo: str) -> None:
         Region.objects.create(slug="r", database=conninfo)
 
 
+@pytest.mark.parametrize(
+    "address",
+    [
+        {"runtime_url": "http://user:pw@10.2.0.4:9001/RPC2"},
+        {"blobs": ":s3,access_key_id=a,secret_access_key=b:"},
+        {"runtime_path": "eu-runtime,pass=b:programs"},
+    ],
+)
+def test_a_region_keeps_no_key_in_an_address(address: dict[str, str]) -> None:
+    with pytest.raises(ValidationError, match=r"Leave it out|Name a remote"):
+        Region(slug="x", database="host=db", **address).full_clean(validate_constraints=False)
+    with pytest.raises(IntegrityError, match="region_addresses_without_secrets"), transaction.atomic():
+        Region.objects.create(slug="x", database="host=db", **address)
+
+
+@pytest.mark.parametrize("path", ["eu-west-1:", "eu-runtime:programs/all", "/srv/a,b", "", ":local:/srv"])
+def test_a_region_keeps_an_address_without_one(path: str) -> None:
+    Region(slug="x", database="host=db", runtime_url="http://10.2.0.4:9001/RPC2", blobs=path).full_clean()
+
+
 def test_a_region_is_never_deleted(app: App) -> None:
     with pytest.raises(ValidationError):
         app.region.delete()

@@ -16,7 +16,7 @@ from migrations_app.models import AppMigration, Approval
 from migrations_app.permissions import Verb
 from migrations_app.preflight import look
 from migrations_app.states import STARTS, Act, ApprovalState, Status
-from migrations_app.transitions import change_status, record
+from migrations_app.transitions import CHANGED_MEANWHILE, change_status, record
 
 
 def approve(*, move_id: UUID | str, acting_user: User | None, seen: str = "", comment: str = "") -> AppMigration:
@@ -27,14 +27,15 @@ def approve(*, move_id: UUID | str, acting_user: User | None, seen: str = "", co
     """
     move = queries.move(move_id, viewer=acting_user)
     permissions.require(acting_user, Verb.APPROVE, move)
-    refuse(rules.forbids_approval(approvals.open_of(move), move, database_now(), acting_user))
+    waiting = _waiting(move)
+    refuse(rules.forbids_approval(waiting, move, database_now(), acting_user))
     findings = look(move) if move.status == Status.AWAITING_APPROVAL else []
     with transaction.atomic():
-        move, approval = _locked(move)
+        move, approval = _locked(move, waiting)
         refuse(rules.forbids_approval(approval, move, database_now(), acting_user))
         act = Act(approval.act)
         refuse(steering.forbids(act, move))
-        changed = _refresh(move, approval, findings, seen or approval.fingerprint)
+        changed = _refresh(move, approval, findings, seen or waiting.fingerprint)
         if not changed:
             refuse(rules.forbids_by_preflight(findings))
             expires_at = approvals.valid_until(move) if act in STARTS else approval.expires_at
@@ -56,9 +57,8 @@ def look_again(*, move_id: UUID | str, acting_user: User | None) -> AppMigration
     if move.status == Status.AWAITING_APPROVAL:
         findings = look(move)
         with transaction.atomic():
-            move, approval = _locked(move)
-            if approval and approval.act in STARTS:
-                _refresh(move, approval, findings, approval.fingerprint)
+            move, approval = _locked(move, _waiting(move))
+            _refresh(move, approval, findings, approval.fingerprint)
     return move
 
 
@@ -68,7 +68,7 @@ def reject(*, move_id: UUID | str, acting_user: User | None, reason: str) -> App
     permissions.require(acting_user, Verb.REJECT, move)
     reason = given(reason, "a rejection")
     with transaction.atomic():
-        move, approval = _locked(move)
+        move, approval = _locked(move, _waiting(move))
         refuse(rules.forbids_decision(approval, move, database_now()))
         _decline(move, approval, ApprovalState.REJECTED, "reject", acting_user, reason)
     return move
@@ -79,20 +79,27 @@ def withdraw(*, move_id: UUID | str, acting_user: User | None, reason: str = "")
     move = queries.move(move_id, viewer=acting_user)
     permissions.require(acting_user, Verb.WITHDRAW, move)
     with transaction.atomic():
-        move, approval = _locked(move)
+        move, approval = _locked(move, _waiting(move))
         refuse(rules.forbids_withdrawal(approval, move, database_now(), acting_user))
         _decline(move, approval, ApprovalState.WITHDRAWN, "withdraw", acting_user, reason.strip())
     return move
 
 
-def _locked(move: AppMigration) -> tuple[AppMigration, Approval]:
-    """The move and what waits for approval about it, with the rows locked that the act would change.
+def _waiting(move: AppMigration) -> Approval:
+    """What waits for approval about the move. Refused if nothing does."""
+    approval = approvals.open_of(move)
+    if approval is None:
+        raise Refused(rules.forbids_decision(None, move, database_now()))
+    return approval
 
-    The approval is typed as there; the rules refuse when there is none.
-    """
-    waiting = approvals.open_of(move)
-    move = steering.lock_for(Act(waiting.act) if waiting else Act.MOVE, move)
-    return move, approvals.open_of(move)  # type: ignore[return-value]
+
+def _locked(move: AppMigration, waiting: Approval) -> tuple[AppMigration, Approval]:
+    """The move and what waits about it, with the rows locked that the act changes. Refused if other than before."""
+    move = steering.lock_for(Act(waiting.act), move)
+    approval = _waiting(move)
+    if approval.pk != waiting.pk:
+        raise Refused([CHANGED_MEANWHILE])
+    return move, approval
 
 
 def _refresh(move: AppMigration, approval: Approval, findings: list[dict[str, str]], seen: str) -> str:

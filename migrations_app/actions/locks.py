@@ -1,7 +1,8 @@
 """What the actions share: row locks, the reason everybody has to give, and refusals.
 
-Locks are taken in the order app, move, replica; a runner locks the move and, at the pivot, the app. So an action that
-locks the app never locks a move that may be at its pivot.
+An action that locks the app does not lock a move; the others lock the move, as a runner does, which at the pivot
+changes the app as well. Approvals and replicas come after these. A lock leaves the key alone (`no_key`), so a row that
+refers to the locked one, an audit event say, can be written by somebody else meanwhile.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psycopg
 from django.db import IntegrityError
 
 from migrations_app.errors import Blocker, InvalidInput, Refused
@@ -33,26 +35,30 @@ def given(reason: str, what_for: str) -> str:
 
 @contextmanager
 def one_at_a_time() -> Iterator[None]:
-    """What the constraint on active moves says, in the rule's words: a race got past the rule."""
+    """What the constraints on simultaneous moves say, in the rule's words: a race got past the rule."""
     try:
         yield
     except IntegrityError as error:
+        violated = error.__cause__.diag.constraint_name if isinstance(error.__cause__, psycopg.Error) else ""
+        if violated not in ("one_active_move_per_app", "one_reverse_per_move"):
+            raise
         raise Refused(
             [Blocker("move_active", "Another move of this app was requested at the same moment.", "Look at that one.")]
         ) from error
 
 
 def locked_app(app: App) -> App:
-    return App.objects.select_for_update(of=("self",)).select_related("region").get(pk=app.pk)
+    return App.objects.select_for_update(of=("self",), no_key=True).select_related("region").get(pk=app.pk)
 
 
 def locked_move(move: AppMigration) -> AppMigration:
     return (
-        AppMigration.objects.select_for_update(of=("self",))
+        AppMigration.objects.select_for_update(of=("self",), no_key=True)
         .select_related("app", "source_region", "dest_region")
         .get(pk=move.pk)
     )
 
 
 def locked_replica(move: AppMigration) -> SourceReplica | None:
-    return SourceReplica.objects.select_for_update(of=("self",)).select_related("region").filter(migration=move).first()
+    replicas = SourceReplica.objects.select_for_update(of=("self",), no_key=True)
+    return replicas.select_related("region").filter(migration=move).first()

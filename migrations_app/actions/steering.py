@@ -11,11 +11,11 @@ from django.db.models.functions import Now
 
 from migrations_app import approvals, bell, permissions, queries, rules
 from migrations_app.actions.locks import given, locked_app, locked_move, locked_replica, refuse
-from migrations_app.errors import Blocker, InvalidInput, Refused
+from migrations_app.errors import Blocker, InvalidInput
 from migrations_app.models import AppMigration, SourceReplica
 from migrations_app.permissions import Verb
 from migrations_app.states import Act, Kind, ReplicaState, Status
-from migrations_app.transitions import change_status, record
+from migrations_app.transitions import change_replica_state, change_status, record
 
 
 def abort(*, move_id: UUID | str, acting_user: User | None, reason: str) -> AppMigration:
@@ -119,18 +119,8 @@ def _retry(move: AppMigration, verb: str, actor: User | None, reason: str) -> No
 
 
 def _tear_down(move: AppMigration, verb: str, actor: User | None, reason: str) -> None:
-    changed = SourceReplica.objects.filter(migration=move, state=ReplicaState.RETAINED).update(
-        state=ReplicaState.TEARING_DOWN, due_at=Now(), last_error=""
-    )
-    if changed != 1:
-        raise Refused([Blocker("changed_meanwhile", "The replica changed meanwhile.", "Look again, then decide.")])
-    record(
-        verb,
-        migration=move,
-        actor=actor,
-        from_status=ReplicaState.RETAINED,
-        to_status=ReplicaState.TEARING_DOWN,
-        reason=reason,
+    change_replica_state(
+        move, ReplicaState.TEARING_DOWN, verb=verb, actor=actor, reason=reason, due_at=Now(), last_error=""
     )
     replica = SourceReplica.objects.select_related("region").get(migration=move)
     bell.ring_on_commit(bell.RUN_TEARDOWN, replica.pk, replica.region.slug)

@@ -7,19 +7,13 @@ from django.db.models.functions import Now
 from migrations_app.engine.journal import Journal
 from migrations_app.models import SourceReplica
 from migrations_app.states import ReplicaState, Status
-from migrations_app.transitions import change_status, record
+from migrations_app.transitions import change_replica_state, change_status, record
 
 
 def complete(journal: Journal) -> None:
     with journal.locked() as move:
         if move.reverses:
-            SourceReplica.objects.filter(migration=move.reverses).update(state=ReplicaState.REVERSED, ended_at=Now())
-            record(
-                "reversed",
-                migration=move.reverses,
-                from_status=ReplicaState.RETAINED,
-                to_status=ReplicaState.REVERSED,
-            )
+            change_replica_state(move.reverses, ReplicaState.REVERSED, verb="reversed", ended_at=Now())
         SourceReplica.objects.create(
             migration=move,
             app_id=move.app_id,

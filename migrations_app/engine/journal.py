@@ -119,7 +119,7 @@ class Journal(Move):
             runs = row.step_runs.filter(step=step, direction=direction)
             self.run = runs.filter(status=RunStatus.WAITING).first()
             if self.run:
-                runs.filter(pk=self.run.pk).update(status=RunStatus.RUNNING, reason="")
+                runs.filter(pk=self.run.pk).update(status=RunStatus.RUNNING, reason="", ended_at=None)
             else:
                 earlier = runs.count()
                 self.run = row.step_runs.create(step=step, direction=direction, attempt=earlier + 1)
@@ -165,7 +165,7 @@ class Journal(Move):
     def _locked(self) -> Iterator[AppMigration]:
         with transaction.atomic():
             row = (
-                AppMigration.objects.select_for_update()
+                AppMigration.objects.select_for_update(no_key=True)
                 .filter(pk=self.lease.pk, fencing_token=self.lease.token)
                 .first()
             )

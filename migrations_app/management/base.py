@@ -15,9 +15,11 @@ from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandParser
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import OperationalError
+from psycopg import errors
 
 from migrations_app.errors import Forbidden, InvalidInput, NotFound, PortalError, Refused
 from migrations_app.origin import acting_from, this_shell
+from migrations_app.transitions import CHANGED_MEANWHILE
 
 EXIT_FAILED = 1
 EXIT_INVALID = 3
@@ -61,6 +63,9 @@ class PortalCommand(BaseCommand):
             self.complain(error)
             sys.exit(_EXITS.get(type(error), EXIT_FAILED))
         except OperationalError as error:
+            if isinstance(error.__cause__, (errors.DeadlockDetected, errors.SerializationFailure)):
+                self.complain(Refused([CHANGED_MEANWHILE]))
+                raise SystemExit(EXIT_REFUSED) from error
             self.complain(
                 PortalError(
                     "The portal's database does not answer.",

@@ -63,6 +63,13 @@ def as_text(move: AppMigration) -> str:
     return "\n".join(lines)
 
 
+def waits_for(move: AppMigration) -> str:
+    """What somebody has to do about the move; empty: nothing."""
+    if not queries.waits_for_approval(move):
+        return ""
+    return f"Somebody else approves it: approve_migration {move.pk} --as USER"
+
+
 def _headline(move: AppMigration) -> str:
     word = "reverse" if move.kind == "reverse" else "move"
     return f"{word} {move.pk}  {move.app}  {move.source_region} → {move.dest_region}  {move.status}"
@@ -129,24 +136,41 @@ def _screen(move: AppMigration) -> Group:
             Text(icon, style), Text(step["step"], "bold" if step["state"] == "running" else ""), bar, _remark(step)
         )
     last_act = next((step["acts"][-1]["text"] for step in reversed(steps) if step["acts"]), "")
-    return Group(Text(_headline(move), "bold"), table, Text(last_act, "dim"), Text(move.last_error, "red"))
+    return Group(
+        Text(_headline(move), "bold"),
+        Text(waits_for(move), "yellow"),
+        table,
+        Text(last_act, "dim"),
+        Text(move.last_error, "red"),
+    )
 
 
 class _LinePrinter:
-    """Prints what is new since it was last called: every act, and how every attempt ended, undoing included."""
+    """Prints what is new since it was last called: status, what is waited for, every act, how every attempt ended."""
 
     def __init__(self) -> None:
+        self._said: dict[str, str] = {}
         self._printed: dict[int, int] = {}
         self._ended: set[int] = set()
 
     def __call__(self, move: AppMigration) -> None:
+        self._say("status", _headline(move))
+        self._say("waits for", waits_for(move))
         for run in move.step_runs.order_by("id"):
             name = run.step if run.direction == Direction.DO else f"undo {run.step}"
             for act in run.acts[self._printed.get(run.pk, 0) :]:
                 print(f"  {name}: {act['text']}", flush=True)  # noqa: T201
             self._printed[run.pk] = len(run.acts)
-            if run.ended_at and run.pk not in self._ended:
+            if run.status == RunStatus.WAITING:
+                self._say(run.step, f"{_ICONS[run.status][0]} {name:<32} {run.status}  {run.reason}")
+            elif run.ended_at and run.pk not in self._ended:
                 self._ended.add(run.pk)
                 took = f"{(run.ended_at - run.started_at).total_seconds():.1f} s"
                 remark = run.reason if run.status == RunStatus.SKIPPED else f"{took}  {run.reason}".rstrip()
                 print(f"{_ICONS[run.status][0]} {name:<32} {run.status}  {remark}", flush=True)  # noqa: T201
+
+    def _say(self, about: str, text: str) -> None:
+        if self._said.get(about, "") != text:
+            self._said[about] = text
+            if text:
+                print(text, flush=True)  # noqa: T201

@@ -37,18 +37,21 @@ BACKFILL = """
 DO $$
 DECLARE
     event migrations_app_auditevent;
-    last record;
+    last migrations_app_auditevent;
 BEGIN
-    FOR event IN SELECT * FROM migrations_app_auditevent ORDER BY id LOOP
+    FOR event IN SELECT * FROM migrations_app_auditevent ORDER BY coalesce(migration_id::text, 'portal'), id LOOP
         event.chain := coalesce(event.migration_id::text, 'portal');
-        SELECT number, hash INTO last FROM migrations_app_auditevent
-            WHERE chain = event.chain ORDER BY number DESC LIMIT 1;
-        event.number := coalesce(last.number, 0) + 1;
-        event.previous_hash := coalesce(last.hash, '');
-        UPDATE migrations_app_auditevent SET
-            chain = event.chain, number = event.number, previous_hash = event.previous_hash,
-            hash = encode(sha256(convert_to(migrations_app_audit_content(event), 'UTF8')), 'hex')
+        IF last.chain IS DISTINCT FROM event.chain THEN
+            last.number := 0;
+            last.hash := '';
+        END IF;
+        event.number := last.number + 1;
+        event.previous_hash := last.hash;
+        event.hash := encode(sha256(convert_to(migrations_app_audit_content(event), 'UTF8')), 'hex');
+        UPDATE migrations_app_auditevent
+            SET chain = event.chain, number = event.number, previous_hash = event.previous_hash, hash = event.hash
             WHERE id = event.id;
+        last := event;
     END LOOP;
 END
 $$;

@@ -2,7 +2,7 @@
 
 from django.apps import apps as installed
 from django.contrib.auth.management import create_permissions
-from django.db import migrations
+from django.db import migrations, models
 
 LOOK = [
     "view_region", "view_app", "view_appmigration", "view_steprun", "view_approval", "view_sourcereplica",
@@ -37,6 +37,18 @@ def establish(apps, schema_editor):
         )
 
 
+def refuse_teams_named_like_a_role(apps, schema_editor):
+    """A team of that name would get the role's rights, and its apps would belong to a role."""
+    taken = apps.get_model("auth", "Group").objects.filter(name__in=ROLES)
+    in_use = taken.filter(models.Q(user__isnull=False) | models.Q(apps__isnull=False)).distinct()
+    names = ", ".join(in_use.order_by("name").values_list("name", flat=True))
+    if names:
+        raise RuntimeError(
+            f"These groups have members or apps, and are about to become roles: {names}. "
+            "Give them other names, then migrate again."
+        )
+
+
 class Migration(migrations.Migration):
 
     dependencies = [
@@ -45,4 +57,7 @@ class Migration(migrations.Migration):
         ('contenttypes', '0002_remove_content_type_name'),
     ]
 
-    operations = [migrations.RunPython(establish, migrations.RunPython.noop)]
+    operations = [
+        migrations.RunPython(refuse_teams_named_like_a_role, migrations.RunPython.noop),
+        migrations.RunPython(establish, migrations.RunPython.noop),
+    ]

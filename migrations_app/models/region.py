@@ -67,6 +67,14 @@ class Region(models.Model):
                 violation_error_message="Leave the password out of the connection string; put it into PGPASSFILE.",
             ),
             models.CheckConstraint(
+                name="region_addresses_without_secrets",
+                condition=~Q(runtime_url__iregex=rules.CONNINFO_PASSWORD)
+                & ~Q(blobs__regex=rules.INLINE_OPTIONS)
+                & ~Q(runtime_path__regex=rules.INLINE_OPTIONS),
+                violation_error_message="Leave keys and passwords out of addresses; they belong in rclone's own "
+                "configuration and in .netrc.",
+            ),
+            models.CheckConstraint(
                 name="region_window_is_whole",
                 condition=Q(window_day__isnull=True, window_opens__isnull=True, window_minutes__isnull=True)
                 | Q(
@@ -84,10 +92,15 @@ class Region(models.Model):
         return self.slug
 
     def clean(self) -> None:
+        checks = {
+            rules.connection_string_problem: ("database", "conn_from_regions"),
+            rules.address_problem: ("runtime_url", "blobs", "runtime_path"),
+        }
         problems = {
             field: [blocker.reason + " " + blocker.hint]
-            for field in ("database", "conn_from_regions")
-            if (blocker := rules.connection_string_problem(getattr(self, field)))
+            for check, fields in checks.items()
+            for field in fields
+            if (blocker := check(getattr(self, field)))
         }
         if problems:
             raise ValidationError(problems)

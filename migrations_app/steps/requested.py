@@ -31,6 +31,8 @@ def skip(move: Move) -> str:
 
 
 def do(move: Move) -> None:
+    if move.fact("slot", False):  # of an earlier try: nobody waits for a move that itself waits
+        move.remember(slot=False)
     _await_opening(move)
     _take_slot(move)
     findings = preflight(move)
@@ -82,8 +84,8 @@ def _compare_with_approval(move: Move, findings: list[dict[str, str]]) -> None:
 
 def _take_slot(move: Move) -> None:
     with transaction.atomic():
-        regions = Region.objects.select_for_update().filter(pk__in=[move.source.pk, move.dest.pk]).order_by("pk")
-        for region in list(regions):
+        both = Region.objects.filter(pk__in=[move.source.pk, move.dest.pk])
+        for region in list(both.select_for_update(no_key=True).order_by("pk")):
             busy = (
                 AppMigration.objects.filter(Q(source_region=region) | Q(dest_region=region), facts__slot=True)
                 .filter(status__in=ACTIVE)
@@ -110,10 +112,9 @@ def _refuse_taken_names(move: Move) -> None:
     )
     for field in ("database", "blobs", "program", "port"):
         value = getattr(app, field)
-        taken_by = others.filter(**{field: value}).first() if value else None
-        if taken_by:
+        if value and others.filter(**{field: value}).exists():
             raise PermanentError(
-                f"{field} {value} is taken in {dest} by {taken_by}.",
+                f"{field} {value} is taken in {dest} by another app.",
                 hint="Two apps of one region need different ones; change it, then request the move again.",
                 code="name_taken",
             )

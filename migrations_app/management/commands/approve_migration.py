@@ -6,6 +6,7 @@ from django.core.management.base import CommandParser
 
 from migrations_app import actions
 from migrations_app.management.base import PortalCommand
+from migrations_app.models import SourceReplica
 
 
 class Command(PortalCommand):
@@ -28,4 +29,8 @@ class Command(PortalCommand):
         move = actions.approve(
             move_id=options["id"], acting_user=self.user, seen=options["seen"], comment=options["comment"]
         )
-        self.answer({"migration_id": str(move.pk), "status": move.status}, f"Approved.\nstatus {move.status}")
+        lines = ["Approved.", f"status {move.status}"]
+        replica = SourceReplica.objects.filter(migration=move).first()
+        if replica:
+            lines.append(f"replica {replica.state}")
+        self.answer({"migration_id": str(move.pk), "status": move.status}, "\n".join(lines))

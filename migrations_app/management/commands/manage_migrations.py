@@ -7,7 +7,7 @@ from django.core.management.base import CommandParser
 
 from migrations_app import actions, queries
 from migrations_app.management.base import PortalCommand
-from migrations_app.management.watch import as_text
+from migrations_app.management.watch import as_text, waits_for
 from migrations_app.models import AppMigration
 
 _ACTIONS = {
@@ -52,9 +52,7 @@ class Command(PortalCommand):
         data, text = {"migration_id": str(move.pk), "status": move.status}, f"status {move.status}"
         if options["verb"] == "reverse":
             data["path"], text = "fast", f"migration_id {move.pk}\n{text}"
-        if queries.waits_for_approval(move):
-            text += f"\nSomebody else approves it: approve_migration {move.pk} --as USER"
-        self.answer(data, text)
+        self.answer(data, "\n".join(filter(None, (text, waits_for(move)))))
 
     def _list_source_replicas(self, options: dict[str, Any]) -> None:
         replicas = [queries.describe_replica(replica) for replica in queries.replicas_in_use(viewer=self.user)]

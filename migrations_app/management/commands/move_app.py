@@ -8,10 +8,10 @@ from django.core.management.base import CommandParser
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from migrations_app import actions, preview, queries
+from migrations_app import actions, preview
 from migrations_app.errors import InvalidInput
 from migrations_app.management.base import EXIT_FAILED, PortalCommand
-from migrations_app.management.watch import watch
+from migrations_app.management.watch import waits_for, watch
 from migrations_app.states import Status
 
 
@@ -45,15 +45,8 @@ class Command(PortalCommand):
         )
         if options["watch"]:
             move = watch(move.pk, plain=self.as_json)
-        next_act = (
-            f"\nSomebody else approves it: approve_migration {move.pk} --as USER"
-            if queries.waits_for_approval(move)
-            else ""
-        )
-        self.answer(
-            {"migration_id": str(move.pk), "status": move.status},
-            f"migration_id {move.pk}\nstatus {move.status}{next_act}",
-        )
+        lines = (f"migration_id {move.pk}", f"status {move.status}", waits_for(move))
+        self.answer({"migration_id": str(move.pk), "status": move.status}, "\n".join(filter(None, lines)))
         if options["watch"] and move.status != Status.COMPLETED:
             sys.exit(EXIT_FAILED)
 

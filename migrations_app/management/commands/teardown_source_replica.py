@@ -6,8 +6,9 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from migrations_app import actions, queries
+from migrations_app import actions
 from migrations_app.management.base import EXIT_FAILED, PortalCommand
+from migrations_app.management.watch import waits_for
 from migrations_app.states import ReplicaState, Status
 
 
@@ -24,10 +25,10 @@ class Command(PortalCommand):
         replica = actions.teardown(
             move_id=options["id"], confirm=options["confirm"], reason=options["reason"], acting_user=self.user
         )
-        if queries.waits_for_approval(replica.migration):
+        if waiting := waits_for(replica.migration):
             self.answer(
                 {"migration_id": str(replica.migration_id), "status": Status.AWAITING_APPROVAL, "last_error": None},
-                f"status awaiting_approval\nSomebody else approves it: approve_migration {options['id']} --as USER",
+                f"status awaiting_approval\n{waiting}",
             )
             return
         give_up_at = time.monotonic() + options["wait"]
