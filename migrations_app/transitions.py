@@ -97,7 +97,7 @@ def change_replica_state(
 
 
 def void_requests(move: AppMigration, acts: Iterable[Act], *, reason: str) -> None:
-    """Close what waits for consent and has lost its point. For the request to begin a move its own transition says so."""
+    """Close what waits for consent and has lost its point. A request to begin a move ends with its own transition."""
     for approval in Approval.objects.filter(migration=move, act__in=acts, state=ApprovalState.OPEN):
         closed = Approval.objects.filter(pk=approval.pk, state=ApprovalState.OPEN).update(
             state=ApprovalState.VOID, decided_at=Now()
