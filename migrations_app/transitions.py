@@ -92,8 +92,8 @@ def change_replica_state(
     changed = SourceReplica.objects.filter(migration=move, state=ReplicaState.RETAINED).update(state=to, **fields)
     if changed != 1:
         raise Refused([Blocker("changed_meanwhile", "The replica changed meanwhile.", "Look again, then decide.")])
-    record(verb, migration=move, actor=actor, from_status=ReplicaState.RETAINED, to_status=to, reason=reason)
     void_requests(move, [Act.TEARDOWN], reason=f"The replica is {ReplicaState(to).label.lower()}.")
+    record(verb, migration=move, actor=actor, from_status=ReplicaState.RETAINED, to_status=to, reason=reason)
 
 
 def void_requests(move: AppMigration, acts: Iterable[Act], *, reason: str) -> None:

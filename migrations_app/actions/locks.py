@@ -1,8 +1,8 @@
 """What the actions share: row locks, the reason everybody has to give, and refusals.
 
 An action that locks the app does not lock a move; the others lock the move, as a runner does, which at the pivot
-changes the app as well. Approvals and replicas come after these. A lock leaves the key alone (`no_key`), so a row that
-refers to the locked one, an audit event say, can be written by somebody else meanwhile.
+changes the app as well. Replicas come after these, then approvals, then the trail's events. A lock leaves the key alone
+(`no_key`), so a row that refers to the locked one, an audit event say, can be written by somebody else meanwhile.
 """
 
 from __future__ import annotations
