@@ -36,6 +36,7 @@ _WORDS = {
     "dest_region": "the destination region",
     "strategy": "the strategy",
     "not_before": "the start time",
+    "block_budget": "how long writes may stay blocked",
     "findings": "what preflight finds",
 }
 
@@ -62,6 +63,7 @@ def subject_of(move: AppMigration, act: Act, findings: Findings) -> dict[str, An
         "dest_region": described(regions[move.dest_region_id], _REGION_FIELDS),
         "strategy": str(move.strategy),
         "not_before": _plain(move.not_before),
+        "block_budget": move.block_budget_seconds,
         "findings": sorted([f["check"], f["outcome"], f["found"]] for f in findings if f["outcome"] != "pass"),
     }
 

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from django.conf import settings
 
 from migrations_app import approvals
-from migrations_app.engine.undoing import left_to_undo
+from migrations_app.engine.undoing import is_way_back_open, left_to_undo
 from migrations_app.models import App, AppMigration
 from migrations_app.permissions import Verb
-from migrations_app.states import Act, Kind, Status, Step, Strategy
+from migrations_app.states import TERMINAL, Act, Kind, Status, Step, Strategy
 
 
 def consequences(verb: Verb, move: AppMigration, *, act: Act | None = None) -> list[str]:
@@ -27,7 +27,7 @@ def consequences(verb: Verb, move: AppMigration, *, act: Act | None = None) -> l
 
 def of_request(app: App) -> list[str]:
     """Of a move of the app by snapshot, wherever to."""
-    return _moving(app, app.region.slug, "the destination", Strategy.SNAPSHOT)
+    return _moving(app, app.region.slug, "the destination", settings.MOVES_BLOCK_BUDGET_SECONDS[Strategy.SNAPSHOT])
 
 
 def asks_first(act: Act) -> str:
@@ -38,7 +38,7 @@ def asks_first(act: Act) -> str:
     return f"This only asks for it: nothing happens until somebody else approves it, within {hours}."
 
 
-def _moving(app: App, source: str, dest: str, strategy: Strategy) -> list[str]:
+def _moving(app: App, source: str, dest: str, block_budget: float) -> list[str]:
     parts = [
         "its database",
         *(["its blobs"] if app.blobs else []),
@@ -47,7 +47,7 @@ def _moving(app: App, source: str, dest: str, strategy: Strategy) -> list[str]:
     ]
     return [
         f"{app} moves from {source} to {dest}: {_listed(parts)}.",
-        f"While its data is copied, {app} can be read but takes no writes, for {_block_budget(strategy)} at most: "
+        f"While its data is copied, {app} can be read but takes no writes, for {_span(block_budget)} at most: "
         "past that the move aborts itself.",
         f"Until the switch it can be aborted, and everything is undone: {app} goes on in {source} as before.",
         f"After the switch there is only forward. {source} keeps a current replica, so that a reverse can bring {app} "
@@ -57,10 +57,11 @@ def _moving(app: App, source: str, dest: str, strategy: Strategy) -> list[str]:
 
 def _reversing(app: App, source: str, dest: str) -> list[str]:
     """Back from `source`, where the app is now, to `dest`, where its replica is."""
+    at_most = _span(settings.MOVES_BLOCK_BUDGET_SECONDS[Strategy.REVERSE])
     return [
         f"{app} goes back from {source} to {dest}, by a move of its own.",
         f"{dest} has a current replica: only what has not arrived there yet is copied.",
-        f"For the switch {app} can be read but takes no writes, for {_block_budget(Strategy.REVERSE)} at most: past "
+        f"For the switch {app} can be read but takes no writes, for {at_most} at most: past "
         f"that the reverse aborts itself, and {app} goes on in {source}.",
         f"It waits for no maintenance window. Afterwards {source} keeps the replica.",
     ]
@@ -71,14 +72,35 @@ def _begin(move: AppMigration) -> list[str]:
     source, dest = move.source_region.slug, move.dest_region.slug
     if move.kind == Kind.REVERSE:
         return _reversing(move.app, source, dest)
-    return _moving(move.app, source, dest, Strategy(move.strategy))
+    return _moving(move.app, source, dest, move.block_budget)
 
 
 def _reverse(move: AppMigration) -> list[str]:
-    """Of a reverse of a move that is over, or of a reverse that waits to begin."""
-    if move.status != Status.COMPLETED:
+    """Of a reverse of a move that is over or held past its pivot, or of a reverse that waits to begin."""
+    if move.status == Status.HELD and move.pivot_at:
+        return _going_back(move)
+    if move.status not in TERMINAL:
         return _begin(move)
     return _reversing(move.app, move.dest_region.slug, move.source_region.slug)
+
+
+def _going_back(move: AppMigration) -> list[str]:
+    app, source, dest = move.app, move.source_region, move.dest_region
+    if is_way_back_open(move):
+        return [
+            f"This move ends as failed, and a reverse takes over at once: {source} has all that {dest} has taken.",
+            *_reversing(app, dest.slug, source.slug),
+        ]
+    return [
+        f"{dest} has not taken any write, so {source} has everything: {app} takes writes again there.",
+        "The move is aborting meanwhile and ends as aborted.",
+        *_undone(move),
+        "Should somebody have stepped over the fence and written all the same, it is held again and says so.",
+    ]
+
+
+def _undone(move: AppMigration) -> list[str]:
+    return [f"{step} is undone: {_UNDOING[step](move)}." for step in left_to_undo(move) if step in _UNDOING]
 
 
 def _abort(move: AppMigration) -> list[str]:
@@ -92,7 +114,7 @@ def _abort(move: AppMigration) -> list[str]:
         ]
     return [
         f"{app} stays in {source}, and takes writes again. The move is aborting meanwhile and ends as aborted.",
-        *(f"{step} is undone: {_UNDOING[step](move)}." for step in left_to_undo(move) if step in _UNDOING),
+        *_undone(move),
         "Should the switch come first, this is refused.",
         once,
     ]
@@ -160,6 +182,7 @@ def _undo_of_blobs(move: AppMigration) -> str:
 
 
 _UNDOING: dict[Step, Callable[[AppMigration], str]] = {
+    Step.SETTING_UP_REVERSE_REPLICATION: lambda move: f"{move.dest_region} is shut to the app, and asked for writes",
     Step.FLIPPING_ROUTING: lambda move: f"{move.app} may connect in {move.source_region} again",
     Step.BLOCKING_WRITES: lambda move: f"traffic and writes come back in {move.source_region}",
     Step.COPYING_RUNTIME: lambda move: f"its program in {move.dest_region} is stopped",
@@ -168,10 +191,6 @@ _UNDOING: dict[Step, Callable[[AppMigration], str]] = {
     Step.DUMPING_DATA: lambda move: "the dump is deleted",
     Step.RESERVING_DEST: _undo_of_reserving,
 }
-
-
-def _block_budget(strategy: Strategy) -> str:
-    return _span(settings.MOVES_BLOCK_BUDGET_SECONDS[strategy])
 
 
 def _span(seconds: float) -> str:

@@ -189,6 +189,7 @@ def circumstances(row: AppMigration) -> dict[str, Any]:
         "reason": row.reason,
         "ticket_url": row.ticket_url or None,
         "not_before": row.not_before,
+        "block_budget_seconds": row.block_budget,
         "earliest_start": approvals.earliest_start(row, database_now())
         if row.status in (Status.AWAITING_APPROVAL, Status.QUEUED)
         else None,

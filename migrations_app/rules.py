@@ -198,8 +198,7 @@ def forbids_abort(move: AppMigration) -> list[Blocker]:
 
 def _forward_first(move: AppMigration) -> str:
     """What to do with a move past its pivot."""
-    go_on = "Retry it. " if move.status == Status.HELD else ""
-    return f"{go_on}Once it is completed, reverse it."
+    return "Retry it, or reverse it." if move.status == Status.HELD else "Once it is completed, reverse it."
 
 
 def forbids_retry(move: AppMigration) -> list[Blocker]:
@@ -210,8 +209,11 @@ def forbids_retry(move: AppMigration) -> list[Blocker]:
 
 
 def forbids_reverse(move: AppMigration, replica: SourceReplica | None, facts: MoveFacts) -> list[Blocker]:
-    """Only a completed move whose replica is still retained."""
-    if move.status != Status.COMPLETED:
+    """Only a completed move whose replica is still retained, one that was held when a reverse took over, or one that is
+    held past its pivot."""
+    if move.status == Status.HELD and move.pivot_at:
+        return []
+    if move.status != Status.COMPLETED and not (move.status == Status.FAILED and replica):
         return [
             Blocker(
                 "not_completed",

@@ -63,7 +63,7 @@ MAY_WAIT: dict[Act, frozenset[Status]] = {
     Act.REVERSE: frozenset({Status.AWAITING_APPROVAL}),
     Act.ABORT: frozenset({Status.AWAITING_APPROVAL, Status.QUEUED, Status.RUNNING, Status.HELD}),
     Act.RETRY: frozenset({Status.HELD}),
-    Act.TEARDOWN: frozenset({Status.COMPLETED}),
+    Act.TEARDOWN: frozenset({Status.COMPLETED, Status.FAILED}),  # failed: held past its pivot when a reverse took over
 }
 """In which status of the move a request for consent to the act can be open; in any other it is void."""
 
@@ -97,7 +97,7 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
     Status.HELD: frozenset(
         {
             Status.RUNNING,  # retry what failed
-            Status.ABORTING,  # abort before the pivot, or try the undoing again
+            Status.ABORTING,  # abort before the pivot, try the undoing again, or go back: no write was taken yet
             Status.FAILED,  # past the pivot, and a reverse takes over
         }
     ),

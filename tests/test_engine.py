@@ -247,6 +247,18 @@ def test_a_move_aborts_itself_when_writes_are_blocked_for_too_long(
     assert "longer than" in AuditEvent.objects.get(verb="abort").reason
 
 
+def test_a_move_may_have_a_budget_of_its_own(steps: dict[Step, StandIn], move: AppMigration) -> None:
+    def work(move: Move) -> None:
+        while True:
+            move.check()
+
+    AppMigration.objects.update(block_budget_seconds=1)
+    steps[Step.BLOCKING_WRITES].on_do = lambda move: move.stamp("writes_blocked_at")
+    steps[Step.DUMPING_DATA].on_do = work
+    assert run(move).status == Status.ABORTED
+    assert "longer than the 1 s" in AuditEvent.objects.get(verb="abort").reason
+
+
 def test_a_full_region_makes_a_move_wait_where_people_see_it(
     steps: dict[Step, StandIn], move: AppMigration, done: list[str]
 ) -> None:

@@ -83,6 +83,15 @@ def test_a_new_move_while_the_way_back_is_kept(app: App) -> None:
     assert refusal(request, "ap-south-1") == "replica_retained"
 
 
+@pytest.mark.parametrize("seconds", [0, -1, 24 * 3600 + 1])
+def test_a_block_budget_that_means_nothing(app: App, seconds: int) -> None:
+    with pytest.raises(InvalidInput, match="block_budget_seconds") as refused:
+        actions.request_move(
+            app_slug="shop", dest_slug="eu-west-1", acting_user=None, reason="a test", block_budget_seconds=seconds
+        )
+    assert refused.value.code == "invalid_block_budget"
+
+
 def test_abort_past_the_pivot_names_reverse_as_the_way(app: App) -> None:
     move = request()
     AppMigration.objects.filter(pk=move.pk).update(status=Status.RUNNING, pivot_at=Now())

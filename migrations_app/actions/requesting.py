@@ -12,6 +12,7 @@ from django.core.validators import URLValidator
 from django.db import transaction
 
 from migrations_app import approvals, bell, permissions, queries, rules
+from migrations_app.actions import going_back
 from migrations_app.actions.locks import given, locked_app, locked_replica, one_at_a_time, refuse
 from migrations_app.clock import database_now
 from migrations_app.errors import InvalidInput
@@ -20,6 +21,8 @@ from migrations_app.permissions import Verb
 from migrations_app.preflight import look
 from migrations_app.states import Act, Kind, Status, Strategy
 from migrations_app.transitions import record
+
+_LONGEST_BLOCK_SECONDS = 24 * 3600
 
 
 def request_move(
@@ -31,6 +34,7 @@ def request_move(
     strategy: str = Strategy.SNAPSHOT,
     ticket_url: str = "",
     not_before: datetime | None = None,
+    block_budget_seconds: int | None = None,
 ) -> AppMigration:
     """Ask for a move: `awaiting_approval`, or `queued` where policy asks for nobody else.
 
@@ -48,6 +52,12 @@ def request_move(
             hint="Give a time to come, or none to begin as soon as possible.",
             code="invalid_time",
         )
+    if block_budget_seconds is not None and not 1 <= block_budget_seconds <= _LONGEST_BLOCK_SECONDS:
+        raise InvalidInput(
+            f"block_budget_seconds is {block_budget_seconds}.",
+            hint=f"Give 1 to {_LONGEST_BLOCK_SECONDS} seconds, or none to go by the settings.",
+            code="invalid_block_budget",
+        )
     wanted = AppMigration(
         app=app,
         strategy=strategy,
@@ -58,6 +68,7 @@ def request_move(
         ticket_url=ticket_url,
         not_before=not_before,
         due_at=not_before,
+        block_budget_seconds=block_budget_seconds,
     )
     refuse(rules.forbids_move(app.move_facts(dest)))
     _look_before_asking(wanted, Act.MOVE)
@@ -71,10 +82,13 @@ def request_move(
 
 
 def reverse(*, move_id: UUID | str, acting_user: User | None, reason: str) -> AppMigration:
-    """Bring the app back to the region a completed move took it from. Itself a move, of kind reverse."""
+    """Bring the app back to the region a move took it from. Itself a move, of kind reverse; a move that is held before
+    its destination took writes is undone instead, and is what comes back."""
     reversed_move = queries.move(move_id, viewer=acting_user)
     permissions.require(acting_user, Verb.REVERSE, reversed_move)
     reason = given(reason, "a reverse")
+    if reversed_move.status == Status.HELD and reversed_move.pivot_at:
+        return going_back.from_held(reversed_move, acting_user=acting_user, reason=reason)
     dest = reversed_move.source_region
     wanted = AppMigration(
         app=reversed_move.app,

@@ -70,6 +70,11 @@ class RequestForm(forms.Form):
         required=False,
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
     )
+    block_budget_seconds = forms.IntegerField(
+        label="Writes blocked for at most, in seconds (optional)",
+        required=False,
+        help_text="Past it, before the switch, the move aborts itself. Empty: as the settings say.",
+    )
 
     def __init__(self, *args: Any, destinations: Destinations, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -129,6 +134,7 @@ def _ask(app: App, user: User, given: dict[str, Any]) -> AppMigration:
         strategy=given["strategy"],
         ticket_url=given["ticket_url"],
         not_before=given["not_before"],
+        block_budget_seconds=given["block_budget_seconds"],
     )
 
 

@@ -89,6 +89,8 @@ def what_happened(verb: Verb, move: AppMigration, act: Act | None = None) -> str
         return f"You rejected the {act}."
     if verb is Verb.APPROVE and act:
         return f"You approved the {act}. {_comes_of(act, move)}"
+    if verb is Verb.REVERSE and move.status == Status.ABORTING:
+        return _comes_of(Act.ABORT, move)
     wanted = Act(move.kind if verb in (Verb.REVERSE, Verb.REQUEST) else verb.value)
     waiting = approvals.open_of(move)
     if waiting and waiting.act == wanted:

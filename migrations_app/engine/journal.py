@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from typing import Any
 
 import structlog
-from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, TextField, Value
 from django.db.models.expressions import CombinedExpression
@@ -50,7 +49,7 @@ class Journal(Move):
         self.run: StepRun | None = None
         self.undoing = False
         self._progress_at = 0.0
-        self._block_budget = settings.MOVES_BLOCK_BUDGET_SECONDS[self.row.strategy]
+        self._block_budget = self.row.block_budget
         self._block_ends_at: float | None = None
         self._watch_block()
 

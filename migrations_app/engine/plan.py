@@ -3,7 +3,9 @@
     snapshot          writes stay blocked while data is copied; works for any database
     reverse           the destination is the old source, where a replica is already current
 
-`PIVOT` is the point of no return. A step before it has an undo; from it on there is only forward.
+`PIVOT` is the point of no return. Up to it, steps have an undo; from it on there is only forward, but for this: a move
+that is held before `WAY_BACK` is done can be gone back from, for the destination has not taken any write
+(docs/decisions/0011).
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from collections.abc import Sequence
 from migrations_app.states import Step, Strategy
 
 PIVOT = Step.FLIPPING_ROUTING
+WAY_BACK = Step.SETTING_UP_REVERSE_REPLICATION
 
 SNAPSHOT: tuple[Step, ...] = (
     Step.REQUESTED,
@@ -39,6 +42,9 @@ def plan_of(strategy: str) -> tuple[Step, ...]:
 
 
 def undo_order(begun: Sequence[Step], strategy: str) -> list[Step]:
-    """The steps to undo, of those that were begun: traffic and writes come back first, then the rest, last to first."""
-    urgent = [step for step in (PIVOT, Step.BLOCKING_WRITES) if step in begun]
+    """The steps to undo, of those that were begun: traffic and writes come back first, then the rest, last to first.
+
+    Before writes come back, the destination is asked whether it has any, and streams are made that no row may miss.
+    """
+    urgent = [step for step in (WAY_BACK, PIVOT, Step.BLOCKING_WRITES) if step in begun]
     return urgent + [step for step in reversed(plan_of(strategy)) if step in begun and step not in urgent]

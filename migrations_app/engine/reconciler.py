@@ -5,12 +5,11 @@ from __future__ import annotations
 from contextlib import suppress
 from datetime import timedelta
 
-from django.conf import settings
 from django.db import transaction
-from django.db.models.functions import Now
 
 from migrations_app import bell
 from migrations_app.approvals import expire_overdue
+from migrations_app.clock import database_now
 from migrations_app.engine.journal import blocked_too_long
 from migrations_app.engine.lease import free_and_due
 from migrations_app.errors import Refused
@@ -28,22 +27,22 @@ def one_round() -> int:
 
 def abort_overdue() -> int:
     """Abort moves that keep writes blocked past their budget and that no runner looks after, held ones too."""
-    aborted = 0
-    for strategy, seconds in settings.MOVES_BLOCK_BUDGET_SECONDS.items():
-        overdue = AppMigration.objects.filter(
-            free_and_due(),
-            strategy=strategy,
-            status__in=[Status.RUNNING, Status.HELD],
-            pivot_at__isnull=True,
-            writes_unblocked_at__isnull=True,
-            writes_blocked_at__lt=Now() - timedelta(seconds=seconds),
-        )
-        for move in overdue:
-            with suppress(Refused), transaction.atomic():
-                change_status(
-                    move, Status.ABORTING, verb="abort", reason=blocked_too_long(seconds), ends_as=Status.ABORTED
-                )
-                aborted += 1
+    now, aborted = database_now(), 0
+    blocked = AppMigration.objects.filter(
+        free_and_due(),
+        status__in=[Status.RUNNING, Status.HELD],
+        pivot_at__isnull=True,
+        writes_unblocked_at__isnull=True,
+        writes_blocked_at__isnull=False,
+    )
+    for move in blocked:
+        if not move.writes_blocked_at or move.writes_blocked_at + timedelta(seconds=move.block_budget) > now:
+            continue
+        with suppress(Refused), transaction.atomic():
+            change_status(
+                move, Status.ABORTING, verb="abort", reason=blocked_too_long(move.block_budget), ends_as=Status.ABORTED
+            )
+            aborted += 1
     return aborted
 
 

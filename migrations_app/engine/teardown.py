@@ -16,7 +16,7 @@ from migrations_app.engine.lease import Lease, claim
 from migrations_app.errors import LeaseLost, StepError
 from migrations_app.models import AppMigration, SourceReplica
 from migrations_app.move import bucket, cluster, host
-from migrations_app.states import ReplicaState, Status
+from migrations_app.states import ReplicaState
 from migrations_app.transitions import record
 
 _LOOK_AGAIN = timedelta(seconds=15)
@@ -94,7 +94,7 @@ class Teardown:
         arrivals = AppMigration.objects.filter(
             app=self.app,
             dest_region=self.replica.region,
-            status=Status.COMPLETED,
+            pivot_at__isnull=False,
             initiated_at__lt=self.move.initiated_at,
         )
         return sorted({name for move in arrivals for name in move.fact("roles_made", [])})

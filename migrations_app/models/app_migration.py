@@ -34,6 +34,9 @@ class AppMigration(Leased):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, blank=True, related_name="moves_requested"
     )
     not_before = models.DateTimeField(null=True, blank=True)
+    block_budget_seconds = models.PositiveIntegerField(
+        null=True, blank=True, help_text="How long writes may stay blocked before the pivot; empty: as set for all."
+    )
 
     status = models.CharField(max_length=20, choices=Status, default=Status.QUEUED)
     current_step = models.CharField(max_length=40, choices=Step, default=Step.REQUESTED)
@@ -113,6 +116,11 @@ class AppMigration(Leased):
     def name_in_regions(self) -> str:
         """Name of what the move makes in the regions: slot, publication, subscription, role."""
         return f"portal_{self.id.hex[:16]}"
+
+    @property
+    def block_budget(self) -> int:
+        """Seconds that writes may stay blocked before the pivot; past it the move aborts itself."""
+        return self.block_budget_seconds or settings.MOVES_BLOCK_BUDGET_SECONDS[self.strategy]
 
     def fact(self, key: str, default: Any = None) -> Any:
         return self.facts.get(key, default)

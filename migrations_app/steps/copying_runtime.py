@@ -12,6 +12,7 @@ from django.conf import settings
 
 from migrations_app.dataplane import runtime
 from migrations_app.errors import PermanentError
+from migrations_app.models import Region
 from migrations_app.move import Move, health_url, host
 
 
@@ -31,10 +32,15 @@ def do(move: Move) -> None:
         move.remember(program_reserved=True)
     runtime.deploy(program, source, dest, check=move.check)
     move.act(f"Deployed the release of {program} in {move.dest}, its environment rewritten.")
-    runtime.start(dest, program, check=move.check)
-    url = health_url(move.dest, move.app)
+    start_program(move, move.dest)
+
+
+def start_program(move: Move, region: Region) -> None:
+    """Start the app's program in `region` and wait until it is healthy there."""
+    runtime.start(host(region), move.app.program, check=move.check)
+    url = health_url(region, move.app)
     runtime.wait_healthy(url, deadline_seconds=settings.MOVES_HEALTH_SECONDS, check=move.check)
-    move.act(f"{program} runs in {move.dest}; {url} is green.")
+    move.act(f"{move.app.program} runs in {region}; {url} is green.")
 
 
 def undo(move: Move) -> None:

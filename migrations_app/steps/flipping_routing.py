@@ -3,8 +3,8 @@
 What changes: edges send reads to the destination, the hard fence goes up at the source, the app's region changes, the
     source's process stops. Writes are still refused everywhere.
 Done when: every edge routes to the destination, and nobody can write at the source.
-Undo: until the pivot is committed, take the hard fence down; reads come back with the writes (blocking_writes). After
-    it: none, only forward.
+Undo: take the hard fence down; reads come back with the writes (blocking_writes). After the pivot is committed only
+    while the destination has never taken writes: then the source's process is started again, too.
 How long: the comparison of both sides, then an instant.
 
 Reads move before the hard fence goes up, so that none fails for want of a database; both sides are equal and neither
@@ -23,6 +23,7 @@ from migrations_app.dataplane.database import fence, leftovers, tripwire
 from migrations_app.errors import PermanentError
 from migrations_app.move import Move, host
 from migrations_app.steps import routing, way_back
+from migrations_app.steps.copying_runtime import start_program
 from migrations_app.steps.reserving_dest import drain
 from migrations_app.verification.comparison import compare
 
@@ -51,6 +52,7 @@ def do(move: Move) -> None:
         move.pass_pivot()
         move.act(f"Past the point of no return: {move.app} lives in {move.dest}.")
     if move.app.program:
+        move.remember(source_stopped=True)
         runtime.stop(host(move.source), move.app.program, wait=False)
         move.act(f"Stopped {move.app.program} in {move.source}; its files stay.")
 
@@ -60,6 +62,9 @@ def undo(move: Move) -> None:
     if move.is_reverse:
         way_back.undo_identity(move)
     move.act(f"The app may connect in {move.source} again; its reads come back with its writes.")
+    if move.fact("source_stopped"):
+        runtime.stop(host(move.source), move.app.program, wait=True, check=move.check)  # it may still be stopping
+        start_program(move, move.source)
 
 
 def _bring_up_to_date(move: Move) -> None:

@@ -14,6 +14,7 @@ from django.conf import settings
 from migrations_app.dataplane.database import creation, dump, fence, identity, leftovers
 from migrations_app.move import Move
 from migrations_app.steps.reserving_dest import create_empty
+from migrations_app.steps.setting_up_reverse_replication import refuse_if_written
 
 
 def skip(move: Move) -> str:
@@ -46,5 +47,7 @@ def do(move: Move) -> None:
 
 
 def undo(move: Move) -> None:
+    if move.fact("dest_is_asked") is False:
+        refuse_if_written(move)
     creation.drop(move.dest_db)
     move.act(f"Dropped what was restored in {move.dest}.")

@@ -3,7 +3,9 @@
 What changes: at the source the subscription to what way_back.py made at the destination, and the same replica
     identities. All before writes open, so no row is copied and none missed.
 Done when: a row written at the destination has arrived at the source.
-Undo: none; it comes after the pivot.
+Undo: none once it is done. Held before that, a move can be gone back from: the destination has taken no write, so both
+    sides are equal. It is shut and asked whether that is true; what was made at the source goes, and in a reverse the
+    stream that was ended flows again.
 How long: seconds.
 """
 
@@ -11,7 +13,8 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from migrations_app.dataplane.database import identity, proof, replication, tripwire
+from migrations_app.dataplane.database import fence, identity, proof, replication, tripwire
+from migrations_app.errors import PermanentError, TransientError
 from migrations_app.move import Move
 from migrations_app.steps.reserving_dest import stream_name
 
@@ -28,12 +31,49 @@ def do(move: Move) -> None:
         move.act(f"Ended the old stream from {move.source} to {move.dest}; nothing was left on it.")
     else:
         tripwire.drop_slot(replica, move.name, check=move.check)
-    identity.give_identity(replica, identity.missing_identity(replica))
+    missing = identity.missing_identity(replica)
+    move.remember(identity_given_source=[*move.fact("identity_given_source", []), *missing])
+    identity.give_identity(replica, missing)
     proof.make_sentinel(replica)
     replication.subscribe(primary, replica, move.name)
-    seconds = proof.prove_stream(primary, replica, deadline_seconds=settings.MOVES_DRAIN_SECONDS, check=move.check)
+    seconds = _prove(move)
     move.act(f"A row written in {move.dest} arrived in {move.source} after {seconds:.2f} s: the way back is open.")
 
 
 def undo(move: Move) -> None:
-    """Comes after the pivot: there is only forward."""
+    replication.unsubscribe(move.source_db, move.name)
+    move.remember(dest_is_asked=False)
+    try:
+        refuse_if_written(move)
+    except TransientError as error:
+        move.act(f"{move.dest} cannot be asked now, and will be before anything there is dropped: {error}")
+    identity.restore_identity(move.source_db, move.fact("identity_given_source", []))
+    if move.row.reverses:
+        replication.publish(move.source_db, stream_name(move))
+        replication.subscribe(move.source_db, move.dest_db, stream_name(move))
+        move.act(f"The stream from {move.source} to {move.dest} flows again.")
+    else:
+        proof.drop_sentinel(move.source_db)
+        move.act(f"{move.source} subscribes to nothing any more.")
+
+
+def refuse_if_written(move: Move) -> None:
+    """Shut the destination and ask whether anybody stepped over its fence: going back would lose that.
+
+    Errors: PermanentError `written_behind_fence`; TransientError when the destination does not answer.
+    """
+    fence.shut(move.dest_db, check=move.check)
+    written = replication.pending_changes(move.dest_db, move.name)
+    if written:
+        raise PermanentError(
+            f"Somebody wrote {written} rows in {move.dest} behind the fence, which {move.source} does not have.",
+            hint=f"Look at them there. Once they are of no use, drop slot {move.name} there and try again.",
+            code="written_behind_fence",
+        )
+    move.remember(dest_is_asked=True)
+
+
+def _prove(move: Move) -> float:
+    return proof.prove_stream(
+        move.dest_db, move.source_db, deadline_seconds=settings.MOVES_DRAIN_SECONDS, check=move.check
+    )

@@ -70,7 +70,9 @@ class Circumstances:
     def reverse(self, who: Person, move: MoveRow) -> set[str]:
         if refused := self.stranger(who, "reverse", move.app):
             return refused
-        if move.status != "completed":
+        if move.status == "held" and move.pivot:
+            return set()
+        if move.status != "completed" and not (move.status == "failed" and move.id in self.books.replicas):
             return {"not_completed"}
         if refused := self._replica_gone(move):
             return refused

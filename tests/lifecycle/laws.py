@@ -22,7 +22,7 @@ MAY_WAIT = {
     "reverse": {"awaiting_approval"},
     "abort": {"awaiting_approval", "queued", "running", "held"},
     "retry": {"held"},
-    "teardown": {"completed"},
+    "teardown": {"completed", "failed"},
 }
 """In which status of the move a request for consent to the act has a point."""
 
@@ -87,7 +87,7 @@ class Laws:
             self.needs_consent.add(event.move)
         if edge == ("queued", "running"):
             self._check_start(now.moves[event.move], before)
-        if event.after == "aborting" and event.verb in ("abort", "fail"):
+        if event.after == "aborting" and event.verb in ("abort", "fail", "go_back"):
             self.ends_as[event.move] = "failed" if event.verb == "fail" else "aborted"
         if event.before == "aborting" and event.after != "held" and event.move in self.ends_as:
             assert event.after == self.ends_as[event.move]
@@ -136,10 +136,13 @@ class Laws:
             asked = now.asked_about(move.id)
             assert asked
             assert asked.act == move.kind
-        assert (move.status == "completed") is (move.id in now.replicas)
+        left_a_replica = move.status == "completed" or (move.status == "failed" and move.pivot)
+        assert left_a_replica is (move.id in now.replicas)
         if move.kind == "reverse" and move.id not in before.moves:
             assert move.reverses
-            assert before.replicas[move.reverses].state == "retained", "a reverse without a replica to go back to"
+            took_over = before.moves[move.reverses].status == "held"
+            there = now.replicas if took_over else before.replicas
+            assert there[move.reverses].state == "retained", "a reverse without a replica to go back to"
 
     def _check_app(self, app: str, now: Books) -> None:
         active = now.active_of(app)

@@ -284,6 +284,9 @@ class Lifecycle(RuleBasedStateMachine):
         if self._attempt(
             forecast(who, move), lambda: act(move_id=move.id, acting_user=who.user, reason="a test", **more)
         ):
+            if verb == "reverse" and move.status == "held":
+                self._went_back(who)
+                return
             asks = verb in self.four_eyes and verb != "reverse"
             self._one_event(f"request_{verb}" if asks else verb, who)
             after = self.books.moves[move.id]
@@ -308,6 +311,15 @@ class Lifecycle(RuleBasedStateMachine):
         """Besides that, the trail says only what has lost its point by it."""
         events = [event for event in self.books.events if event.verb != "void_request"]
         assert [(event.verb, event.actor) for event in events] == [(verb, who.name)]
+
+    def _went_back(self, who: Person) -> None:
+        """From a held move: it is undone itself, or it ends, leaves a replica, and a reverse takes over."""
+        events = [(event.verb, event.actor) for event in self.books.events if event.verb != "void_request"]
+        assert events in (
+            [("go_back", who.name)],
+            [("retain", None), ("reverse", who.name), ("reverse", who.name)],
+            [("reversed", None), ("retain", None), ("reverse", who.name), ("reverse", who.name)],
+        )
 
     def _look(self) -> None:
         self.before, self.books = self.books, read(self.books.last)

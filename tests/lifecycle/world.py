@@ -236,6 +236,14 @@ def _follow(world: World, move: Move) -> None:
     _source(world, move).follows = True
 
 
+def _unfollow(world: World, move: Move) -> None:
+    _source(world, move).follows = False
+    _dest(world, move).shut = True
+    if move.is_reverse:
+        assert not world.writable(world.app_of(move))
+        _dest(world, move).follows = True
+
+
 def _unblock_dest(world: World, move: Move) -> None:
     _dest(world, move).fenced = False
     move.stamp("writes_unblocked_at")
@@ -251,6 +259,7 @@ _DO = {
     Step.UNBLOCKING_WRITES: _unblock_dest,
 }
 _UNDO = {
+    Step.SETTING_UP_REVERSE_REPLICATION: _unfollow,
     PIVOT: _open_source,
     Step.RESTORING_DATA: _empty,
     Step.BLOCKING_WRITES: _unblock_source,

@@ -26,6 +26,11 @@ def make_sentinel(cluster: Cluster) -> None:
         connection.execute(sql.SQL("CREATE TABLE IF NOT EXISTS {} (id uuid PRIMARY KEY)").format(_SENTINEL))
 
 
+def drop_sentinel(cluster: Cluster) -> None:
+    with cluster.connect() as connection:
+        connection.execute(sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(SENTINEL_SCHEMA)))
+
+
 def lay_sentinel(primary: Cluster, replica: Cluster, name: str) -> None:
     """Make the sentinel's table on both sides and let the stream carry it, if there is a stream already."""
     make_sentinel(replica)
@@ -77,13 +82,9 @@ def lift_sentinel(primary: Cluster, replica: Cluster, *, stream: str = "") -> No
     Of a `stream` that lags, rows of the sentinel may still be under way: then the replica's table stays, for apply
     would stop without it. It goes with the replica, or with the next reverse.
     """
-    drop = sql.SQL("DROP SCHEMA IF EXISTS {} CASCADE").format(sql.Identifier(SENTINEL_SCHEMA))
-    with primary.connect() as connection:
-        connection.execute(drop)
-    if stream and not _is_drained(primary, stream, position(primary)):
-        return
-    with replica.connect() as connection:
-        connection.execute(drop)
+    drop_sentinel(primary)
+    if not stream or _is_drained(primary, stream, position(primary)):
+        drop_sentinel(replica)
 
 
 def _is_drained(primary: Cluster, name: str, lsn: str) -> bool:

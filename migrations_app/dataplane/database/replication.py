@@ -14,9 +14,10 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
 from migrations_app.dataplane.database import settings
-from migrations_app.dataplane.database.connection import Cluster, value
+from migrations_app.dataplane.database.connection import Cluster, rows, value
 from migrations_app.dataplane.database.creation import drop_subscription
 from migrations_app.dataplane.database.identity import tables, unstreamable
+from migrations_app.dataplane.database.proof import SENTINEL_SCHEMA
 from migrations_app.dataplane.database.tripwire import drop_slot
 from migrations_app.dataplane.process import Check
 
@@ -118,3 +119,31 @@ def unpublish(primary: Cluster, name: str, *, check: Check) -> None:
             if primary.exists():
                 admin.execute(sql.SQL("REVOKE ALL ON DATABASE {} FROM {}").format(sql.Identifier(primary.dbname), role))
             admin.execute(sql.SQL("DROP ROLE {}").format(role))
+
+
+def pending_changes(primary: Cluster, name: str) -> int:
+    """Row changes at the primary that its stream has not carried yet, the sentinel's left out; at most 1000 count.
+
+    0 as well when database, slot or publication are not there. The slot may not be in use.
+    """
+    if not primary.exists():
+        return 0
+    with primary.connect() as connection:
+        if not value(connection, "SELECT count(*) FROM pg_publication WHERE pubname = %s", name):
+            return 0
+        value(connection, "SELECT pg_logical_emit_message(true, 'portal', '')")  # flushes what others have committed
+        messages = rows(
+            connection,
+            "SELECT c.data FROM pg_replication_slots s, pg_logical_slot_peek_binary_changes("
+            "s.slot_name, NULL, 1000, 'proto_version', '1', 'publication_names', %s) c WHERE s.slot_name = %s",
+            sql.Identifier(name).as_string(),
+            name,
+        )
+    ours: set[bytes] = set()
+    found = 0
+    for (message,) in messages:
+        kind, relation = message[:1], message[1:5]
+        if kind == b"R" and message[5:].startswith(SENTINEL_SCHEMA.encode() + b"\0"):
+            ours.add(relation)
+        found += kind == b"T" or (kind in (b"I", b"U", b"D") and relation not in ours)
+    return found

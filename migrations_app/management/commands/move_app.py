@@ -27,6 +27,9 @@ class Command(PortalCommand):
         parser.add_argument(
             "--not-before", metavar="T", help="start time, ISO 8601 with zone, e.g. 2030-01-31T02:00+01:00"
         )
+        parser.add_argument(
+            "--block-budget", type=int, metavar="SECONDS", help="abort when writes are blocked for longer than that"
+        )
         parser.add_argument("--watch", action="store_true", help="follow the move to its end; exit 1 unless completed")
         parser.add_argument("--dry-run", action="store_true", help="print the plan and the preflight, change nothing")
 
@@ -41,6 +44,7 @@ class Command(PortalCommand):
             reason=options["reason"],
             ticket_url=options["ticket"],
             not_before=_time(options["not_before"]),
+            block_budget_seconds=options["block_budget"],
             acting_user=self.user,
         )
         if options["watch"]:

@@ -1,0 +1,65 @@
+"""The way back from a move that is held past its pivot (docs/decisions/0011). At night, so nobody else is asked."""
+
+from __future__ import annotations
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models.functions import Now
+
+from migrations_app import bell
+from migrations_app.actions.locks import locked_app, locked_move
+from migrations_app.engine.completion import leave_replica
+from migrations_app.engine.undoing import is_way_back_open
+from migrations_app.errors import Refused
+from migrations_app.models import App, AppMigration
+from migrations_app.states import Kind, Status, Strategy
+from migrations_app.transitions import CHANGED_MEANWHILE, change_status, record
+
+
+def from_held(move: AppMigration, *, acting_user: User | None, reason: str) -> AppMigration:
+    """The move itself, being undone, if its destination has not taken any write; else the reverse that takes over."""
+    with transaction.atomic():
+        locked_app(move.app)
+        held = locked_move(move)
+        if held.status != Status.HELD or not held.pivot_at:
+            raise Refused([CHANGED_MEANWHILE])
+        return (_take_over if is_way_back_open(held) else _undo)(held, acting_user, reason)
+
+
+def _undo(held: AppMigration, actor: User | None, reason: str) -> AppMigration:
+    App.objects.filter(pk=held.app_id).update(region_id=held.source_region_id)
+    change_status(
+        held,
+        Status.ABORTING,
+        verb="go_back",
+        actor=actor,
+        reason=reason,
+        ends_as=Status.ABORTED,
+        pivot_at=None,
+        retry_count=0,
+        worker_deaths=0,
+        last_error="",
+        last_error_code="",
+        due_at=Now(),
+    )
+    bell.ring_on_commit(bell.RUN_MOVE, held.pk, held.dest_region.slug)
+    return held
+
+
+def _take_over(held: AppMigration, actor: User | None, reason: str) -> AppMigration:
+    leave_replica(held)
+    change_status(held, Status.FAILED, verb="reverse", actor=actor, reason=reason)
+    back = AppMigration.objects.create(
+        app_id=held.app_id,
+        kind=Kind.REVERSE,
+        strategy=Strategy.REVERSE,
+        source_region=held.dest_region,
+        dest_region=held.source_region,
+        reverses=held,
+        requested_by=actor,
+        reason=reason,
+        status=Status.QUEUED,
+    )
+    record("reverse", migration=back, actor=actor, to_status=Status.QUEUED, reason=reason)
+    bell.ring_on_commit(bell.RUN_MOVE, back.pk, back.dest_region.slug)
+    return back
