@@ -30,6 +30,11 @@ def queue_of(region_slug: str, connection: redis.Redis) -> Queue:
     return Queue(f"moves-{region_slug}", connection=connection, serializer=JSONSerializer)
 
 
+def region_of(queue: Queue) -> str:
+    """The slug of the region whose queue it is."""
+    return queue.name.removeprefix("moves-")
+
+
 def ring_on_commit(function: str, row_id: UUID | int, region_slug: str) -> None:
     transaction.on_commit(partial(ring, function, row_id, region_slug))
 

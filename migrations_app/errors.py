@@ -102,6 +102,12 @@ class AbortRequested(Interrupted):
     """A person, or a deadline, wants the move undone."""
 
 
+class HandedBack(Interrupted):
+    """The worker is to stop: another one goes on with the move at once."""
+
+    reason = "The worker was stopped; another one goes on."
+
+
 class ApprovalVoid(Interrupted):
     """What was approved is not what would begin now: somebody has to look again."""
 

@@ -134,8 +134,21 @@ MOVES_BACKOFF_MAX_SECONDS = env.float("MOVES_BACKOFF_MAX_SECONDS", default=16.0)
 # A runner's lease, and how often it renews it and looks whether somebody wants the move aborted, in seconds.
 MOVES_LEASE_SECONDS = env.float("MOVES_LEASE_SECONDS", default=30.0)
 MOVES_BEAT_SECONDS = env.float("MOVES_BEAT_SECONDS", default=5.0)
+# Seconds that a worker which is to stop goes on while writes are blocked; then it hands its move back all the same.
+MOVES_STOP_GRACE_SECONDS = env.float("MOVES_STOP_GRACE_SECONDS", default=60.0)
 # Pause between two rounds of the reconciler, in seconds.
 MOVES_RECONCILE_SECONDS = env.float("MOVES_RECONCILE_SECONDS", default=2.0)
+
+# -- Watch and alarms --------------------------------------------------------------------------------------------
+
+# Pause between two looks at the retained replicas, in seconds.
+MOVES_WATCH_SECONDS = env.float("MOVES_WATCH_SECONDS", default=15.0)
+# Seconds that something may be due without a worker, or the reconciler be silent, before that is an alarm.
+MOVES_ALARM_SECONDS = env.float("MOVES_ALARM_SECONDS", default=30.0)
+# How far a replica may be behind, and how much WAL may be kept for it where the region sets no limit itself.
+MOVES_REPLICA_LAG_SECONDS = env.float("MOVES_REPLICA_LAG_SECONDS", default=300.0)
+MOVES_REPLICA_LAG_BYTES = env.int("MOVES_REPLICA_LAG_BYTES", default=10**9)
+MOVES_REPLICA_WAL_BYTES = env.int("MOVES_REPLICA_WAL_BYTES", default=10 * 10**9)
 
 # -- Logs --------------------------------------------------------------------------------------------------------
 
@@ -144,6 +157,7 @@ structlog.configure(
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        structlog.processors.format_exc_info,
         structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"]),
     ],
     logger_factory=structlog.PrintLoggerFactory(),

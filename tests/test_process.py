@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import threading
 import time
@@ -8,8 +10,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from migrations_app.dataplane import process
 from migrations_app.dataplane.process import run
 from migrations_app.errors import AbortRequested, PermanentError, TransientError
+from tests.waiting import wait_until
 
 
 def python(code: str, **options: object) -> object:
@@ -45,6 +49,22 @@ def test_much_output_does_not_stop_it() -> None:
 def test_a_missing_command_says_so() -> None:
     with pytest.raises(PermanentError, match="not on this machine"):
         run(["/no/such/command"], deadline_seconds=1)
+
+
+def test_it_dies_with_the_process_that_started_it() -> None:
+    code = "from migrations_app.dataplane.process import run; run(['sleep', '1000'], deadline_seconds=1000)"
+    with subprocess.Popen([sys.executable, "-c", code]) as parent:
+        started = psutil.Process(parent.pid).children
+        wait_until(lambda: [child for child in started() if child.name() == "sleep"])
+        (sleeper,) = started()
+        parent.kill()
+    wait_until(lambda: not sleeper.is_running() or sleeper.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_it_does_not_begin_when_the_process_that_started_it_is_dead_already() -> None:
+    prefix = [*process._DIES_WITH_US, str(os.getpid() + 1), "echo", "began"]
+    done = subprocess.run(prefix, capture_output=True)
+    assert (done.returncode, done.stdout) == (1, b"")
 
 
 @pytest.mark.parametrize("how", ["deadline", "interrupt"])

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from migrations_app.dataplane import runner
 from migrations_app.errors import PermanentError
 
 
@@ -40,8 +41,9 @@ def request(
 ) -> Response:
     """Send one request and read its answer whole.
 
-    Errors: NoAnswer; PermanentError `bad_url` when `url` is no http(s) URL or carries a login.
+    Errors: NoAnswer; PermanentError `bad_url` when `url` is no http(s) URL or carries a login; LeaseLost.
     """
+    runner.check()
     parts = urlsplit(url)
     try:
         usable = parts.scheme in ("http", "https") and parts.hostname and parts.username is None and parts.port != 0

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from migrations_app.dataplane import runner
 from migrations_app.dataplane.plain_http import where
 from migrations_app.errors import PermanentError, StepError, TransientError
 
@@ -47,8 +48,9 @@ def call(url: str, method: str, *args: Any, accept: tuple[int, ...] = ()) -> Any
     """Call `supervisor.<method>`; a fault in `accept` is answered with None.
 
     Errors: RpcFault for a fault; TransientError when supervisord cannot be reached
-    or is shutting down; PermanentError when it refuses the login or cannot read its configuration.
+    or is shutting down; PermanentError when it refuses the login or cannot read its configuration; LeaseLost.
     """
+    runner.check()
     parts = urlsplit(url)
     if parts.scheme not in ("http", "https") or not parts.hostname or parts.username is not None:
         raise PermanentError(

@@ -18,12 +18,20 @@ from django.conf import settings
 from django.db.models.functions import Now
 
 from migrations_app import approvals
-from migrations_app.engine import completion
+from migrations_app.engine import completion, predecessor
 from migrations_app.engine.journal import Journal
 from migrations_app.engine.lease import Lease, claim
 from migrations_app.engine.plan import plan_of
 from migrations_app.engine.undoing import left_to_undo
-from migrations_app.errors import AbortRequested, ApprovalVoid, Deferred, LeaseLost, StepError, TransientError
+from migrations_app.errors import (
+    AbortRequested,
+    ApprovalVoid,
+    Deferred,
+    HandedBack,
+    LeaseLost,
+    StepError,
+    TransientError,
+)
 from migrations_app.models import AppMigration
 from migrations_app.states import WORKED, Direction, RunStatus, Status, Step
 from migrations_app.steps import STEPS
@@ -44,10 +52,13 @@ def run_move(move_id: UUID | str) -> str:
     log.info("move.claimed", move=str(move_id), token=lease.token, previous_owner_died=lease.previous_owner_died)
     with lease.kept():
         try:
+            predecessor.evict(lease)
             sentence = Executor(lease).carry()
             pause = timedelta(0)
         except Deferred as deferred:
             sentence, pause = deferred.reason, timedelta(seconds=deferred.seconds)
+        except HandedBack as stop:
+            sentence, pause = stop.reason, timedelta(0)
         except LeaseLost:
             return f"Move {move_id} was taken over by another runner."
     lease.release(due_at=Now() + pause)
@@ -106,6 +117,7 @@ class Executor:
     def _succeeds(self, step: Step, direction: Direction) -> bool:
         """Try the step until it is done (True), or its failure has changed the move's status (False)."""
         while True:
+            self.journal.check()
             self.journal.begin(step, direction)
             try:
                 self._once(step, direction)
@@ -120,8 +132,8 @@ class Executor:
             except AbortRequested:
                 self.journal.end(RunStatus.INTERRUPTED, reason="The move is being aborted.")
                 raise
-            except ApprovalVoid as void:
-                self.journal.end(RunStatus.INTERRUPTED, reason=void.reason)
+            except (ApprovalVoid, HandedBack) as interruption:
+                self.journal.end(RunStatus.INTERRUPTED, reason=interruption.reason)
                 raise
             except Deferred as deferred:
                 self.journal.end(RunStatus.WAITING, reason=deferred.reason)
@@ -129,6 +141,7 @@ class Executor:
 
     def _once(self, step: Step, direction: Direction) -> None:
         work = STEPS[step]
+        self._tell_of_predecessors()
         try:
             if direction is Direction.UNDO:
                 work.undo(self.journal)
@@ -137,11 +150,20 @@ class Executor:
                 return
             else:
                 work.do(self.journal)
+        except StepError:
+            self.journal.check()  # a stop may have ended the subprocess too: then the step has not failed
+            raise
         except OSError as error:  # a full disk, a folder that cannot be written
             raise TransientError(
                 f"The worker's machine: {error}.", hint="Check the folder MOVES_WORK_DIR.", code="worker_machine"
             ) from error
+        self._tell_of_predecessors()
         self.journal.end(RunStatus.DONE)
+
+    def _tell_of_predecessors(self) -> None:
+        notes = self.journal.lease.notes
+        while notes:
+            self.journal.act(notes.pop(0))
 
     def _give_up(self, step: Step, direction: Direction, error: StepError) -> None:
         self.journal.note_error(str(error), error.code)

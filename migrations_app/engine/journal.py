@@ -59,8 +59,7 @@ class Journal(Move):
         self._write_run(acts=appended_act(text))
 
     def check(self) -> None:
-        if self.lease.lost:
-            raise LeaseLost
+        self.lease.check(blocked=bool(self.row.writes_blocked_at and not self.row.writes_unblocked_at))
         if self.undoing:
             return
         if self.lease.abort_wanted.is_set():

@@ -11,9 +11,10 @@ from django.db.models.functions import Now
 
 from migrations_app.dataplane import blobs, runtime
 from migrations_app.dataplane.database import creation, identity, replication, roles, tripwire
+from migrations_app.engine import predecessor
 from migrations_app.engine.journal import appended_act
 from migrations_app.engine.lease import Lease, claim
-from migrations_app.errors import LeaseLost, StepError
+from migrations_app.errors import HandedBack, LeaseLost, StepError
 from migrations_app.models import AppMigration, SourceReplica
 from migrations_app.move import bucket, cluster, host
 from migrations_app.states import ReplicaState
@@ -24,15 +25,19 @@ _LOOK_AGAIN = timedelta(seconds=15)
 
 def run_teardown(replica_id: int) -> str:
     """Tear a replica down, if it is to be and nobody else does; one sentence for the worker's log."""
-    lease = claim(SourceReplica.objects.filter(state=ReplicaState.TEARING_DOWN), replica_id)
+    lease = claim(SourceReplica.objects.filter(state=ReplicaState.TEARING_DOWN), replica_id, named_by="migration_id")
     if lease is None:
         return f"Replica {replica_id} is not due, or another runner has it."
     with lease.kept():
         try:
+            predecessor.evict(lease)
             Teardown(lease).run()
         except StepError as error:
             lease.release(last_error=str(error), due_at=Now() + _LOOK_AGAIN)
             return f"Not torn down yet: {error}"
+        except HandedBack as stop:
+            lease.release(due_at=Now())
+            return stop.reason
         except LeaseLost:
             return f"Replica {replica_id} was taken over by another runner."
     lease.release()
@@ -57,6 +62,8 @@ class Teardown:
             self._act(f"Removed the program {self.app.program}.")
         for move in AppMigration.objects.filter(app=self.app, initiated_at__lte=self.move.initiated_at):
             shutil.rmtree(settings.MOVES_WORK_DIR / str(move.pk), ignore_errors=True)
+        for note in self.lease.notes:
+            self._act(note)
         with transaction.atomic():
             self.lease.write(state=ReplicaState.TORN_DOWN, ended_at=Now(), last_error="")
             record(
@@ -100,8 +107,7 @@ class Teardown:
         return sorted({name for move in arrivals for name in move.fact("roles_made", [])})
 
     def _check(self) -> None:
-        if self.lease.lost:
-            raise LeaseLost
+        self.lease.check()
 
     def _act(self, text: str) -> None:
         self.lease.write(acts=appended_act(text))

@@ -146,7 +146,7 @@ def superuser_sessions(move: Move) -> list[Finding]:
         found = rows(
             admin,
             "SELECT DISTINCT usename FROM pg_stat_activity JOIN pg_roles ON rolname = usename "
-            "WHERE datname = %s AND rolsuper AND application_name <> 'region-mover'",
+            "WHERE datname = %s AND rolsuper AND split_part(application_name, ' ', 1) <> 'region-mover'",
             move.app.database,
         )
     return [

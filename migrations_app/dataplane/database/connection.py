@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,9 +12,8 @@ import psycopg
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from migrations_app.dataplane import runner
 from migrations_app.errors import PermanentError, StepError, TransientError
-
-APPLICATION_NAME = "region-mover"
 
 Query = str | sql.SQL | sql.Composed
 """Names in it are quoted by psycopg.sql, values are parameters."""
@@ -109,20 +109,23 @@ class Cluster:
     ) -> Iterator[psycopg.Connection[Any]]:
         """An autocommit session of the portal's role in the app's database, or in `dbname`; see session_options().
 
-        Errors of the server come out as TransientError or PermanentError that name the region.
+        Before a runner has its first session in a cluster, those of earlier runners of the same row are ended there.
+        Errors of the server come out as TransientError or PermanentError that name the region; LeaseLost.
         """
         options = self.session_options(wording=wording, fenced=fenced)
         with explained(self.region):
             connection = psycopg.connect(
                 self.conninfo_for(dbname or self.dbname),
                 autocommit=True,
-                application_name=APPLICATION_NAME,
+                application_name=runner.session_name(),
                 options=options,
                 connect_timeout=10,
                 # Otherwise text comes as bytes from a database without an encoding (SQL_ASCII).
                 client_encoding="UTF8",
             )
             with connection:
+                runner.check()  # only now: a session that passes is there to be found by whoever takes over later
+                _end_earlier_runners(connection, self)
                 yield connection
 
     @contextmanager
@@ -134,6 +137,40 @@ class Cluster:
     def exists(self) -> bool:
         with self.admin() as admin:
             return value(admin, "SELECT count(*) FROM pg_database WHERE datname = %s", self.dbname) == 1
+
+
+_ENDING_SECONDS = 30
+
+
+def _end_earlier_runners(connection: psycopg.Connection[Any], cluster: Cluster) -> None:
+    """A statement goes on in the server when its client is dead, or is stopped, or cannot be reached.
+
+    Errors: TransientError `predecessor_left` when its sessions do not end.
+    """
+    run = runner.current()
+    if run is None or cluster.conninfo in run.met:
+        return
+    ended: set[int] = set()
+    give_up_at = time.monotonic() + _ENDING_SECONDS
+    while pids := _sessions_before(connection, run):
+        if time.monotonic() > give_up_at:
+            raise TransientError(
+                f"Sessions of an earlier runner do not end in {cluster.region}.", code="predecessor_left"
+            )
+        for pid in pids:
+            value(connection, "SELECT pg_catalog.pg_terminate_backend(%s)", pid)
+        ended.update(pids)
+        time.sleep(0.02)
+    if ended:
+        run.note(f"Ended sessions that an earlier runner had left in {cluster.region}: {len(ended)}.")
+    run.met.add(cluster.conninfo)
+
+
+def _sessions_before(connection: psycopg.Connection[Any], run: runner.Runner) -> list[int]:
+    # No operator, no function: the app's database may have its own of any name.
+    found = rows(connection, "SELECT pid, usesysid, application_name FROM pg_catalog.pg_stat_activity")
+    role = {pid: role for pid, role, _ in found}[connection.info.backend_pid]
+    return [pid for pid, its_role, name in found if its_role == role and run.follows_session(name)]
 
 
 @contextmanager

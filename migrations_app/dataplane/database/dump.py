@@ -17,6 +17,7 @@ import psycopg
 from django.conf import settings
 from psycopg import sql
 
+from migrations_app.dataplane import runner
 from migrations_app.dataplane.database.connection import Cluster, rows
 from migrations_app.dataplane.process import Check, Completed, run
 from migrations_app.errors import PermanentError
@@ -66,7 +67,7 @@ def _run(
         deadline_seconds=_DEADLINE_SECONDS,
         env={
             "PGOPTIONS": options,
-            "PGAPPNAME": "region-mover",
+            "PGAPPNAME": runner.session_name(),
             "PGCONNECT_TIMEOUT": "10",
         },
         check=check,

@@ -21,10 +21,11 @@ import psycopg
 from psycopg import sql
 
 from migrations_app.dataplane.database import grants, settings
-from migrations_app.dataplane.database.connection import APPLICATION_NAME, Cluster, rows, value
+from migrations_app.dataplane.database.connection import Cluster, rows, value
 from migrations_app.dataplane.database.roles import STREAM_ROLE, is_of_a_stream
 from migrations_app.dataplane.database.settings import FLAG
 from migrations_app.dataplane.process import Check
+from migrations_app.dataplane.runner import SESSION
 from migrations_app.errors import PermanentError, TransientError
 
 _TRUE = ("on", "true", "yes", "1", "t", "y")
@@ -34,7 +35,7 @@ _QUIET_SECONDS = 0.1
 _SESSIONS = """
     FROM pg_stat_activity
    WHERE datname = %s AND backend_type = 'client backend' AND pid <> pg_backend_pid()
-     AND (application_name, usename::text) IS DISTINCT FROM (%s, current_user::text)
+     AND (split_part(application_name, ' ', 1), usename::text) IS DISTINCT FROM (%s, current_user::text)
 """
 
 
@@ -141,7 +142,7 @@ def _end_sessions(
     with cluster.admin() as admin:
         _await_starting_sessions(admin, cluster.dbname, check)
         while True:
-            sessions = rows(admin, _IDLE_OR_NOT + which, cluster.dbname, APPLICATION_NAME, began_before)
+            sessions = rows(admin, _IDLE_OR_NOT + which, cluster.dbname, SESSION, began_before)
             if not sessions:
                 return Settled(ended_idle, ended_busy)
             out_of_patience = time.monotonic() > give_up_at
@@ -207,7 +208,7 @@ def await_quiet(cluster: Cluster, *, grace_seconds: float, check: Check) -> bool
     quiet_since = time.monotonic()
     with cluster.admin() as admin:
         while time.monotonic() - quiet_since < _QUIET_SECONDS:
-            if value(admin, f"SELECT count(*) {_SESSIONS} AND state <> 'idle'", cluster.dbname, APPLICATION_NAME):
+            if value(admin, f"SELECT count(*) {_SESSIONS} AND state <> 'idle'", cluster.dbname, SESSION):
                 quiet_since = time.monotonic()
             if time.monotonic() > give_up_at:
                 return False
@@ -254,7 +255,7 @@ def end_every_session(cluster: Cluster, *, check: Check) -> int:
     give_up_at = time.monotonic() + 30
     with cluster.admin() as admin:
         _await_starting_sessions(admin, cluster.dbname, check)
-        while pids := [row[0] for row in rows(admin, f"SELECT pid {_SESSIONS}", cluster.dbname, APPLICATION_NAME)]:
+        while pids := [row[0] for row in rows(admin, f"SELECT pid {_SESSIONS}", cluster.dbname, SESSION)]:
             for pid in pids:
                 value(admin, "SELECT pg_terminate_backend(%s)", pid)
                 ended.add(pid)

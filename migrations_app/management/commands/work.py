@@ -6,18 +6,19 @@ import redis
 from django.conf import settings
 from django.core.management.base import CommandParser
 from django.db import connections
-from rq import Worker
 from rq.serializers import JSONSerializer
 
 from migrations_app import bell, queries
 from migrations_app.errors import PortalError
 from migrations_app.management.base import PortalCommand
+from migrations_app.management.worker import Worker
 
 
 class Command(PortalCommand):
     help = (
         "Work on the moves to one region, and the teardowns in it. Run as many as you like, near the region; a worker "
-        "listens to one queue only, for RQ can lose a job between two."
+        "listens to one queue only, for RQ can lose a job between two. SIGTERM ends it: what it works on is handed "
+        "back, and another worker goes on at once."
     )
 
     surface = "worker"
