@@ -108,6 +108,7 @@ def create_empty(move: Move) -> None:
     definition = creation.read(move.source_db)
     creation.create(move.dest_db, definition)
     fence.raise_flag(move.dest_db)
+    creation.admit(move.dest_db, definition)
 
 
 def _reserve_bucket(move: Move) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from migrations_app.dataplane.database import creation, dump, fence, identity, leftovers
+from migrations_app.dataplane.database import creation, dump, identity, leftovers
 from migrations_app.move import Move
 from migrations_app.steps.reserving_dest import create_empty
 from migrations_app.steps.setting_up_reverse_replication import refuse_if_written
@@ -28,7 +28,6 @@ def do(move: Move) -> None:
         creation.drop(dest)
         create_empty(move)
         move.act("An earlier attempt left rows behind; began with an empty database again.")
-    fence.raise_flag(dest)  # a runner that died while making the database may have left it without
     with move.source_db.connect() as connection:
         total = len(identity.tables(connection))
     dump.restore(

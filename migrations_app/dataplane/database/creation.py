@@ -73,7 +73,7 @@ _ACL = "SELECT coalesce(datacl, acldefault('d', datdba)) FROM pg_database WHERE 
 
 
 def create(cluster: Cluster, definition: Definition) -> None:
-    """Create the empty database, shut to writers: new sessions in it are read-only until the fence is lifted."""
+    """Create the empty database, shut to everybody until admit() is called: nobody writes before there is a fence."""
     name = sql.Identifier(cluster.dbname)
     statement = _statement(cluster, definition)
     with cluster.admin() as admin:
@@ -91,6 +91,12 @@ def create(cluster: Cluster, definition: Definition) -> None:
             # The fence raises the flag, for roles that are not the app's too, and puts back what it was.
             if not settings.is_flag(setting):
                 settings.apply(admin, setting, role=role, dbname=cluster.dbname)
+
+
+def admit(cluster: Cluster, definition: Definition) -> None:
+    """Let sessions into what create() made, and take away what the source does not have."""
+    with cluster.admin() as admin:
+        admin.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(sql.Identifier(cluster.dbname)))
     with cluster.connect() as connection:
         if not definition.has_public_schema:
             connection.execute("DROP SCHEMA IF EXISTS public")
@@ -100,7 +106,8 @@ def create(cluster: Cluster, definition: Definition) -> None:
 
 def _statement(cluster: Cluster, definition: Definition) -> sql.Composed:
     statement = sql.SQL(
-        "CREATE DATABASE {} TEMPLATE template0 OWNER {} ENCODING {} LC_COLLATE {} LC_CTYPE {} CONNECTION LIMIT {}"
+        "CREATE DATABASE {} TEMPLATE template0 OWNER {} ENCODING {} LC_COLLATE {} LC_CTYPE {} CONNECTION LIMIT {} "
+        "ALLOW_CONNECTIONS false"
     ).format(
         sql.Identifier(cluster.dbname),
         sql.Identifier(definition.owner),
@@ -167,7 +174,10 @@ def size_bytes(cluster: Cluster) -> int:
 
 
 def is_empty(cluster: Cluster) -> bool:
-    """No table, view, function or type of its own: nothing was restored into it yet."""
+    """It is open to sessions, and has no table, view, function or type of its own: nothing was restored into it yet."""
+    with cluster.admin() as admin:
+        if not value(admin, "SELECT datallowconn FROM pg_database WHERE datname = %s", cluster.dbname):
+            return False
     with cluster.connect() as connection:
         return not value(
             connection,

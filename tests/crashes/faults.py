@@ -1,0 +1,118 @@
+"""Forces faults in a worker, at points named by the environment. Run as `python -m tests.crashes.faults REGION`.
+
+FAULT is a list, separated by commas, of `<kind>@<point>`; each strikes once, at the first time its point is reached.
+
+    kinds   kill         kill -9 of this process, the work-horse
+            kill_worker  kill -9 of the worker, its parent: the work-horse has to follow
+            stop         SIGSTOP of this process; somebody else sends SIGCONT
+            fail         a lasting error
+    points  claim:before, claim:after           of the row, by compare-and-set
+            <do|undo>:<step>:begin              the StepRun is written, nothing done
+            <do|undo>:<step>:act                half-way: after the first act that is logged
+            <do|undo>:<step>:effect             all is done in the regions, the StepRun does not say so yet
+            <do|undo>:<step>:end                the StepRun says so, the next step has not begun
+            teardown:<act>                      before the nth act of a teardown, from 0
+            release:before                      the row is to be given back
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+Reach = Callable[[str], None]
+
+
+def main(region: str) -> None:
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+
+    install([fault.split("@") for fault in os.environ["FAULT"].split(",")])
+    call_command("work", region)
+
+
+def install(faults: list[list[str]]) -> None:
+    """Put the points into the engine of this process."""
+    from migrations_app.engine import executor, teardown
+    from migrations_app.engine.lease import Lease
+
+    pending = {point: kind for kind, point in faults}
+
+    def reach(point: str) -> None:
+        kind = pending.pop(point, "")
+        if kind:
+            strike(kind)
+
+    for module in (executor, teardown):
+        _around(module, "claim", reach, before="claim:before", after="claim:after")
+    _around(Lease, "release", reach, before="release:before")
+    _in_steps(reach)
+    log, count = teardown.Teardown._act, iter(range(1000))
+
+    def log_here(self: teardown.Teardown, text: str) -> None:
+        reach(f"teardown:{next(count)}")
+        log(self, text)
+
+    teardown.Teardown._act = log_here  # type: ignore[method-assign]
+
+
+def _around(owner: Any, name: str, reach: Reach, *, before: str = "", after: str = "") -> None:
+    original: Callable[..., Any] = getattr(owner, name)
+
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        reach(before)
+        answer = original(*args, **kwargs)
+        reach(after)
+        return answer
+
+    setattr(owner, name, wrapped)
+
+
+def _in_steps(reach: Reach) -> None:
+    from migrations_app.engine.journal import Journal
+    from migrations_app.states import RunStatus
+
+    begin, act, end = Journal.begin, Journal.act, Journal.end
+
+    def place(journal: Journal) -> str:
+        return f"{journal.run.direction}:{journal.run.step}" if journal.run else ""
+
+    def begin_here(journal: Journal, *args: Any) -> None:
+        begin(journal, *args)
+        reach(f"{place(journal)}:begin")
+
+    def act_here(journal: Journal, text: str) -> None:
+        act(journal, text)
+        reach(f"{place(journal)}:act")
+
+    def end_here(journal: Journal, status: RunStatus, **kwargs: Any) -> None:
+        here, done = place(journal), status in (RunStatus.DONE, RunStatus.SKIPPED)
+        if done:
+            reach(f"{here}:effect")
+        end(journal, status, **kwargs)
+        if done:
+            reach(f"{here}:end")
+
+    Journal.begin, Journal.act, Journal.end = begin_here, act_here, end_here  # type: ignore[method-assign,assignment]
+
+
+def strike(kind: str) -> None:
+    from migrations_app.errors import PermanentError
+
+    if kind == "fail":
+        raise PermanentError("A fault was forced.", code="forced")
+    if kind == "stop":
+        os.kill(os.getpid(), signal.SIGSTOP)
+        return
+    os.kill(os.getppid() if kind == "kill_worker" else os.getpid(), signal.SIGKILL)
+    signal.pause()  # until the signal that follows the parent's death
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
+    main(sys.argv[1])

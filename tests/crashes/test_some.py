@@ -1,0 +1,19 @@
+"""A part of the matrix of tests/soak/test_crashes.py, for every run."""
+
+from __future__ import annotations
+
+from migrations_app.models import App, Region
+from migrations_app.states import Status
+from tests.crashes.scene import scene
+from tests.guestbook import GuestBook
+
+
+def test_whatever_dies_the_move_goes_on(app: App, guestbook: GuestBook, regions: dict[str, Region]) -> None:
+    us, eu = regions["us-east-1"], regions["eu-west-1"]
+    with scene(app, guestbook, regions) as stage:
+        stage.to(eu, "kill@do:restoring_data:act")
+        stage.to(us, "kill_worker@do:flipping_routing:effect")
+        stage.tear_down("kill@teardown:1")
+        stage.to(eu, "fail@do:copying_runtime:effect,kill@undo:blocking_writes:act", ends=Status.FAILED)
+        stage.to(eu, "stop@do:dumping_data:effect")
+        stage.audit()
