@@ -14,16 +14,21 @@ from django.conf import LazySettings
 from django.core.management import call_command, get_commands, load_command_class
 from django.db import transaction
 
-from migrations_app import audit, preview, registration
+from migrations_app import audit, orphans, preview, registration
 from migrations_app.actions import deciding, requesting
+from migrations_app.engine.alarms import Trouble, raise_
+from migrations_app.engine.reconciler import HEARTBEAT
 from migrations_app.management.base import PortalCommand
-from migrations_app.models import App, AppMigration, AuditEvent
+from migrations_app.models import App, AppMigration, AuditEvent, Heartbeat
+from migrations_app.models.alarm import AlarmCode
+from migrations_app.orphans.looking import Sight
 from migrations_app.states import Status
 from tests.test_permissions import PEOPLE, SIDES, World, everything, reach, world
 
 pytestmark = pytest.mark.django_db
 
 LISTED = "manage_migrations list_source_replicas"
+ALARMS = "list_alarms"
 
 
 @dataclass(frozen=True)
@@ -93,6 +98,8 @@ CASES = [
     Case("export_audit --move {id}", "export_audit", awaiting, asks_first=True),
     Case("verify_audit", "export_audit", awaiting, asks_first=True),
     Case("verify_audit {id}", "export_audit", awaiting, asks_first=True),
+    Case("find_orphans", "export_audit", awaiting, asks_first=True),
+    Case("find_orphans --app {slug}", "export_audit", awaiting, asks_first=True),
 ]
 
 
@@ -106,6 +113,7 @@ def _regions_on_paper(monkeypatch: pytest.MonkeyPatch, settings: LazySettings) -
         "discover",
         lambda *, slug, region, database, **found: App(slug=slug, region=region, database=database),
     )
+    monkeypatch.setattr(orphans, "look", lambda books: Sight())
     # It wants a transaction of its own, which a test inside one cannot give.
     monkeypatch.setattr(
         audit, "verify", lambda move=None: audit._verdict(AuditEvent.objects.none(), AppMigration.objects.none())
@@ -121,7 +129,7 @@ def run(argv: str, who: str) -> tuple[int, str, str]:
         call_command(*argv.split(), *as_user, "--json", stdout=out, stderr=io.StringIO())
     except SystemExit as ended:
         status = int(ended.code or 0)
-    return status, json.loads(out.getvalue())["error"] if status else "", out.getvalue()
+    return status, json.loads(out.getvalue()).get("error", "") if status else "", out.getvalue()
 
 
 def expected(case: Case, who: str, side: str) -> tuple[int, str]:
@@ -192,7 +200,7 @@ def subcommands(action: argparse.Action) -> list[str]:
 
 
 def test_every_command_has_a_row() -> None:
-    walked = {case.argv for case in CASES} | {LISTED}
+    walked = {case.argv for case in CASES} | {LISTED, ALARMS}
     for line in lines_of_commands():
         assert any(argv.split()[: len(line.split())] == line.split() for argv in walked), line
 
@@ -208,6 +216,30 @@ def test_the_list_of_replicas_shows_those_in_sight(who: str) -> None:
         return
     shown = {replica["app_id"] for replica in json.loads(printed)["source_replicas"]}
     assert (status, shown) == (0, {SIDES[side] for side in reach(who, "view")})
+
+
+@pytest.mark.parametrize("who", PEOPLE)
+def test_the_list_of_alarms_shows_those_about_apps_in_sight(who: str) -> None:
+    here = world()
+    Heartbeat.objects.create(name=HEARTBEAT)
+    alarmed(here)
+    status, code, printed = run(ALARMS, who)
+    if not reach(who, "view"):
+        assert (status, code) == ((3, "unknown_user") if who == "inactive" else (4, "forbidden"))
+        return
+    own = reach(who, "view") == {"own"}
+    assert {alarm["about"] for alarm in json.loads(printed)["alarms"]} == (
+        {"replica own"} if own else {"redis", *(f"replica {side}" for side in SIDES)}
+    )
+    assert status == 1
+
+
+def alarmed(here: World) -> None:
+    """An alarm about each side's replica, and one about no app."""
+    for side in SIDES:
+        move = here.move(side, Status.COMPLETED)
+        raise_(Trouble(AlarmCode.SLOT_LOST, f"replica {side}", f"It is about {SIDES[side]}.", "", migration=move))
+    raise_(Trouble(AlarmCode.REDIS_AWAY, "redis", "It is away.", "Start it."))
 
 
 @pytest.mark.parametrize("argv", ["manage_migrations abort {id}", "move_app_status {slug}", "approve_migration {id}"])

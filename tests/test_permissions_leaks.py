@@ -19,7 +19,7 @@ from tests.test_permissions_urls import NOT_IN_SIGHT, address, body, here, thing
 pytestmark = pytest.mark.django_db
 
 THEIRS, OURS = NOT_IN_SIGHT["other"], NOT_IN_SIGHT["own"]
-LISTS = ("app", "appmigration", "approval", "sourcereplica", "auditevent")
+LISTS = ("app", "appmigration", "approval", "sourcereplica", "auditevent", "alarm")
 TEAM = {
     "app": "owner__id__exact",
     "appmigration": "app__owner__id__exact",

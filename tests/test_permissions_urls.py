@@ -19,7 +19,7 @@ from django.test import Client, RequestFactory
 from django.urls import URLPattern, get_resolver
 
 from migrations_app.actions import deciding, requesting
-from migrations_app.models import App, Approval, AuditEvent, Region, SourceReplica
+from migrations_app.models import Alarm, App, Approval, AuditEvent, Region, SourceReplica
 from tests.people import ROLES
 from tests.test_permissions import World, everything, reach, world
 
@@ -85,6 +85,7 @@ PAGES = {
     **pages_of("migrations_app/app", "register", "edit_apps", "never", of_app=True),
     **pages_of("migrations_app/appmigration", "never", "never", "never", of_app=True),
     **pages_of("migrations_app/approval", "never", "never", "never", of_app=True),
+    **pages_of("migrations_app/alarm", "never", "never", "never", of_app=True),
     **pages_of("migrations_app/sourcereplica", "never", "never", "never", of_app=True),
     **pages_of("migrations_app/auditevent", "never", "never", "never", of_app=True),
     **pages_of("auth/user", "edit_users", "edit_users", "never", of_app=False),
@@ -142,6 +143,7 @@ def things_of(here: World, side: str) -> dict[str, Any]:
     """A completed move of the side's app, a replica whose teardown waits for approval, and events about both."""
     move = here.teardown_asked(side)
     user = User.objects.get(username="asker")
+    alarm = Alarm.objects.create(code="slot_lost", about=f"replica {side}", sentence=move.app.slug, migration=move)
     return {
         "app": move.app.pk,
         "app_id": move.app.pk,
@@ -149,6 +151,7 @@ def things_of(here: World, side: str) -> dict[str, Any]:
         "move_id": move.pk,
         "approval": Approval.objects.get(migration=move).pk,
         "sourcereplica": SourceReplica.objects.get(migration=move).pk,
+        "alarm": alarm.pk,
         "auditevent": AuditEvent.objects.filter(migration=move).latest("id").pk,
         "region": Region.objects.get(slug="us-east-1").pk,
         "user": user.pk,

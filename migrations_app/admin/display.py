@@ -67,7 +67,7 @@ def moment(at: datetime | None) -> str:
 
 def time_column(at: datetime | None) -> str:
     """A time in a list: date and time of day may stand on two lines."""
-    return _unbroken(*moment(at).split(" ", 1))
+    return unbroken(*moment(at).split(" ", 1))
 
 
 def span(seconds: float) -> str:
@@ -89,10 +89,11 @@ def route(move: AppMigration) -> str:
 
 def route_column(move: AppMigration) -> str:
     """The route in a list: the regions may stand on two lines."""
-    return _unbroken(f"{move.source_region} →", str(move.dest_region))
+    return unbroken(f"{move.source_region} →", str(move.dest_region))
 
 
-def _unbroken(*parts: str) -> str:
+def unbroken(*parts: str) -> str:
+    """Lines may be broken between the parts only."""
     return format_html_join(" ", '<span class="unbroken">{}</span>', ([part] for part in parts))
 
 

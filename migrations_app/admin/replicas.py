@@ -4,20 +4,21 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
 
 from migrations_app import approvals
 from migrations_app.admin.buttons import buttons_of
-from migrations_app.admin.display import badge, link, log_of, size, time_column
+from migrations_app.admin.display import NOTHING, badge, link, log_of, size, span, time_column, unbroken
 from migrations_app.admin.sight import InSight, LookOnly, TeamFilter, user_of
 from migrations_app.admin.standing import notes_on
 from migrations_app.admin.trail import WithTrail
 from migrations_app.models import SourceReplica
-from migrations_app.states import Act
+from migrations_app.states import Act, ReplicaState
 
 
 @admin.register(SourceReplica)
 class SourceReplicaAdmin(WithTrail, InSight, LookOnly):
-    list_display = ["app", "region", "state_shown", "size_shown", "cost", "created", "ended"]
+    list_display = ["app", "region", "state_shown", "trouble", "lag", "retained", "size_and_cost", "created"]
     list_filter = ["state", "region", ("app__owner", TeamFilter)]
     list_select_related = ["app", "region"]
     search_fields = ["app__slug", "migration__id"]
@@ -25,7 +26,10 @@ class SourceReplicaAdmin(WithTrail, InSight, LookOnly):
     date_hierarchy = "created_at"
 
     def get_fields(self, request: HttpRequest, obj: SourceReplica | None = None) -> Any:
-        rows = [("app_page", "region"), ("move_page", "state_shown"), ("size_shown", "cost"), ("created", "ended")]
+        rows: list[Any] = [("app_page", "region"), ("move_page", "state_shown")]
+        if obj and obj.watched_at:
+            rows += ["trouble", ("lag", "retained"), ("stream", "watched")]
+        rows += [("size_shown", "cost"), ("created", "ended")]
         return [*rows, "last_error"] if obj and obj.last_error else rows
 
     def trail_of(self, obj: SourceReplica) -> dict[str, Any]:
@@ -50,15 +54,48 @@ class SourceReplicaAdmin(WithTrail, InSight, LookOnly):
 
     @admin.display(description="state", ordering="state")
     def state_shown(self, replica: SourceReplica) -> str:
-        return badge(replica.state)
+        troubled = replica.problem and replica.state == ReplicaState.RETAINED
+        return badge("warn", replica.state) if troubled else badge(replica.state)
 
     @admin.display(description="size", ordering="size_bytes")
     def size_shown(self, replica: SourceReplica) -> str:
         return size(replica.size_bytes)
 
+    @admin.display(description="size, cost", ordering="size_bytes")
+    def size_and_cost(self, replica: SourceReplica) -> str:
+        return unbroken(f"{size(replica.size_bytes)},", f"${replica.estimated_monthly_cost_usd} a month")
+
     @admin.display(description="a month, about")
     def cost(self, replica: SourceReplica) -> str:
         return f"${replica.estimated_monthly_cost_usd}"
+
+    @admin.display(description="problem", ordering="problem")
+    def trouble(self, replica: SourceReplica) -> str:
+        if not replica.problem or replica.state != ReplicaState.RETAINED:
+            return NOTHING
+        return format_html('<span class="trouble">{}</span>', replica.problem)
+
+    @admin.display(description="behind", ordering="lag_bytes")
+    def lag(self, replica: SourceReplica) -> str:
+        if replica.state != ReplicaState.RETAINED or replica.lag_bytes is None:
+            return NOTHING
+        return unbroken(f"{size(replica.lag_bytes)},", span(replica.lag_seconds or 0))
+
+    @admin.display(description="WAL kept for it", ordering="retained_bytes")
+    def retained(self, replica: SourceReplica) -> str:
+        if replica.state != ReplicaState.RETAINED or not replica.wal_status:
+            return NOTHING
+        if replica.retained_bytes is None:
+            return f"none: slot {replica.wal_status}"
+        return unbroken(size(replica.retained_bytes), f"({replica.wal_status})")
+
+    @admin.display(description="slot, publication, subscription")
+    def stream(self, replica: SourceReplica) -> str:
+        return replica.migration.name_in_regions
+
+    @admin.display(description="watched")
+    def watched(self, replica: SourceReplica) -> str:
+        return time_column(replica.watched_at)
 
     @admin.display(description="left behind", ordering="created_at")
     def created(self, replica: SourceReplica) -> str:

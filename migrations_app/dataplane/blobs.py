@@ -229,3 +229,9 @@ def _check_pass(source: str, dest: str, how: tuple[str, ...], check: Check) -> t
 def _lines(path: Path) -> list[str]:
     # Not splitlines(): names may hold characters that it takes for line ends.
     return path.read_text().split("\n")[:-1] if path.exists() else []
+
+
+def entries(path: str) -> dict[str, bool]:
+    """What lies directly at `path`, a folder or a whole remote: each name, and whether it is a bucket or a folder."""
+    listed = json.loads(rclone.run(["lsjson", "--no-modtime", "--no-mimetype"], path).stdout)
+    return {entry["Name"]: entry["IsDir"] for entry in listed}

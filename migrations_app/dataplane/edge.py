@@ -13,6 +13,7 @@ refuses.
 from __future__ import annotations
 
 import json
+import re
 import time
 from typing import Any
 
@@ -20,7 +21,7 @@ from migrations_app.dataplane import plain_http
 from migrations_app.dataplane.edge_route import Json, Route, from_json, route_id, serves, to_json, upstreams
 from migrations_app.errors import PermanentError, TransientError
 
-__all__ = ["Route", "apply", "find_upstream", "read", "remove"]
+__all__ = ["Route", "apply", "find_upstream", "own_routes", "read", "remove"]
 
 _ROUTES = "/config/apps/http/servers/edge/routes"
 _TIMEOUT_SECONDS = 10.0
@@ -161,3 +162,12 @@ def _busy(admin_url: str) -> TransientError:
     return TransientError(
         f"The configuration of the edge {plain_http.where(admin_url)} kept changing under us.", code="edge_busy"
     )
+
+
+_OWN_ID = re.compile(r"app-([a-z][a-z0-9-]{0,39})")
+
+
+def own_routes(admin_url: str) -> dict[str, Route | None]:
+    """Every route of ours, by its app's slug; None for one that was changed by hand beyond reading."""
+    named = ((_OWN_ID.fullmatch(str(route.get("@id"))), route) for route in _routes(admin_url)[0] or [])
+    return {match[1]: from_json(route) for match, route in named if match}

@@ -197,3 +197,14 @@ def _wait(reached: Callable[[], bool], complaint: str, check: Check) -> None:
         if time.monotonic() > give_up_at:
             raise TransientError(f"{complaint} within {_STATE_SECONDS:.0f} s.", code="deadline")
         time.sleep(_POLL_SECONDS)
+
+
+def known(host: Host) -> set[str]:
+    """Every program the host has a trace of: a definition, a release, or a group in supervisord's memory."""
+    names = {info["group"] for info in supervisor_rpc.call(host.url, "getAllProcessInfo")}
+    for name, is_folder in blobs.entries(host.path).items():
+        if is_folder:
+            names.add(name)
+        elif name.endswith(".conf"):
+            names.add(name.removesuffix(".conf"))
+    return names

@@ -1,3 +1,4 @@
+from migrations_app.models.alarm import Alarm, Heartbeat
 from migrations_app.models.app import App
 from migrations_app.models.app_migration import AppMigration
 from migrations_app.models.approval import Approval
@@ -6,4 +7,14 @@ from migrations_app.models.region import Region
 from migrations_app.models.source_replica import SourceReplica
 from migrations_app.models.step_run import StepRun
 
-__all__ = ["App", "AppMigration", "Approval", "AuditEvent", "Region", "SourceReplica", "StepRun"]
+__all__ = [
+    "Alarm",
+    "App",
+    "AppMigration",
+    "Approval",
+    "AuditEvent",
+    "Heartbeat",
+    "Region",
+    "SourceReplica",
+    "StepRun",
+]

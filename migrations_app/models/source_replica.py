@@ -28,6 +28,21 @@ class SourceReplica(Leased):
     last_error = models.TextField(blank=True)
     acts = models.JSONField(default=list, blank=True, help_text="The log of its teardown: [{at, text}].")
 
+    # What the reconciler's watch saw last, while it is retained (engine/watching.py).
+    watched_at = models.DateTimeField(null=True, blank=True, help_text="When these figures were read.")
+    problem = models.TextField(blank=True, help_text="What is wrong with it, in a sentence; empty: nothing.")
+    lag_bytes = models.BigIntegerField(null=True, blank=True, help_text="WAL that it has not confirmed yet.")
+    lag_seconds = models.FloatField(null=True, blank=True, help_text="How long it is behind.")
+    retained_bytes = models.BigIntegerField(
+        null=True, blank=True, help_text="WAL that the app's region keeps for it, on its disk."
+    )
+    wal_status = models.CharField(
+        max_length=12, blank=True, help_text="Of its slot: reserved, extended, unreserved or lost; or missing."
+    )
+    mark_lsn = models.CharField(max_length=20, blank=True, editable=False, help_text="The position it is to reach.")
+    mark_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="When that was the newest.")
+    apply_errors = models.BigIntegerField(default=0, editable=False, help_text="As its region counts them.")
+
     class Meta:
         ordering = ["-created_at"]
         permissions = [("teardown_replica", "Can give a way back up")]

@@ -6,32 +6,44 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.core.management.base import CommandParser
-from django.db import OperationalError, close_old_connections
+from django.db import InterfaceError, OperationalError, connection
 
-from migrations_app.engine.reconciler import one_round
+from migrations_app.engine.leadership import leads
+from migrations_app.engine.reconciler import going_on, one_round
+from migrations_app.engine.watching import Watch
 from migrations_app.management.base import PortalCommand
 
 log = structlog.get_logger()
 
 
 class Command(PortalCommand):
-    help = "Ring, again and again, for every move and teardown that is due and that nobody works on."
+    help = (
+        "Again and again: ring for every move and teardown that is due and that nobody works on, let approvals expire, "
+        "watch the retained replicas, raise alarms. Of several, one does it; the others wait to take over."
+    )
 
     surface = "reconciler"
     is_for_people = False
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--once", action="store_true", help="one round, then end")
+        parser.add_argument("--once", action="store_true", help="one round, whoever else goes any, then end")
 
     def run(self, **options: Any) -> None:
         if options["once"]:
             rung = one_round()
+            Watch().look_once()
             self.answer({"rung": rung}, f"Rang for {rung}.")
             return
+        watch, led = Watch(), None
         while True:
             try:
-                one_round()
-            except OperationalError as error:
+                if led != (led := leads()):
+                    log.info("reconcile.leads" if led else "reconcile.another_one_leads")
+                if led:
+                    one_round()
+                    with going_on("watch"):
+                        watch.look()
+            except (OperationalError, InterfaceError) as error:
                 log.warning("reconcile.database_away", error=type(error).__name__)
-            close_old_connections()
+                connection.close()  # and with it the lead; Django opens another session in the next round
             time.sleep(settings.MOVES_RECONCILE_SECONDS)
