@@ -19,6 +19,7 @@ log = structlog.get_logger()
 
 RUN_MOVE = "migrations_app.jobs.run_move"
 RUN_TEARDOWN = "migrations_app.jobs.run_teardown"
+FORGET_DUMP = "migrations_app.jobs.forget_dump"
 
 
 def connect() -> redis.Redis:

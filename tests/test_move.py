@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import psycopg
 import pytest
+from django.conf import LazySettings
 
-from migrations_app import actions, queries
+from migrations_app import actions, bell, jobs, queries
 from migrations_app.dataplane.database import leftovers, proof
 from migrations_app.errors import TransientError
 from migrations_app.models import Region, SourceReplica
@@ -102,6 +105,24 @@ def test_a_teardown_frees_the_old_region_and_gives_the_way_back_up(shop: Shop, u
     assert shop.sql(eu, "SELECT relreplident FROM pg_class WHERE oid = 'event'::regclass") == [("d",)]
     shop.sql(eu, "UPDATE event SET what = 'life goes on'")
     assert moved(shop.app, "us-east-1").status == Status.COMPLETED
+
+
+def test_a_dump_on_another_machine_is_deleted_by_its_own_workers(
+    shop: Shop, settings: LazySettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move = moved(shop.app, "eu-west-1")
+    there, dump = settings.MOVES_WORK_DIR, settings.MOVES_WORK_DIR / str(move.pk)
+    jobs.forget_dump(str(move.pk))
+    assert dump.exists(), "it can still be reversed"
+    rung: list[tuple[str, object, str]] = []
+    monkeypatch.setattr(bell, "ring", lambda *job: rung.append(job))
+    settings.MOVES_WORK_DIR = tmp_path
+    torn_down(move)
+    assert dump.exists()
+    assert (bell.FORGET_DUMP, move.pk, "eu-west-1") in rung
+    settings.MOVES_WORK_DIR = there
+    jobs.forget_dump(str(move.pk))
+    assert not dump.exists()
 
 
 def test_sequences_are_copied_with_what_they_say_next(shop: Shop, us: Region, eu: Region) -> None:

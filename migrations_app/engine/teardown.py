@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 from datetime import timedelta
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models.functions import Now
 
+from migrations_app import bell
 from migrations_app.dataplane import blobs, runtime
 from migrations_app.dataplane.database import creation, identity, replication, roles, tripwire
 from migrations_app.engine import predecessor
@@ -17,7 +19,7 @@ from migrations_app.engine.lease import Lease, claim
 from migrations_app.errors import HandedBack, LeaseLost, StepError
 from migrations_app.models import AppMigration, SourceReplica
 from migrations_app.move import bucket, cluster, host
-from migrations_app.states import ReplicaState
+from migrations_app.states import ACTIVE, ReplicaState
 from migrations_app.transitions import record
 
 _LOOK_AGAIN = timedelta(seconds=15)
@@ -44,6 +46,19 @@ def run_teardown(replica_id: int) -> str:
     return "Torn down."
 
 
+def forget_dump(move_id: UUID) -> str:
+    """Delete a move's dump from this machine, unless it is of use yet; one sentence for the worker's log.
+
+    The workers of each region may have disks of their own: those of the move's destination have made it.
+    """
+    if AppMigration.objects.filter(pk=move_id, status__in=ACTIVE).exists():
+        return f"Move {move_id} is under way."
+    if SourceReplica.objects.filter(migration=move_id, state=ReplicaState.RETAINED).exists():
+        return f"Move {move_id} can still be reversed."
+    shutil.rmtree(settings.MOVES_WORK_DIR / str(move_id), ignore_errors=True)
+    return "Deleted the dump, if it was here."
+
+
 class Teardown:
     def __init__(self, lease: Lease[SourceReplica]) -> None:
         self.lease = lease
@@ -60,8 +75,9 @@ class Teardown:
         if self.app.program:
             runtime.remove(host(self.replica.region), self.app.program, check=self._check)
             self._act(f"Removed the program {self.app.program}.")
-        for move in AppMigration.objects.filter(app=self.app, initiated_at__lte=self.move.initiated_at):
-            shutil.rmtree(settings.MOVES_WORK_DIR / str(move.pk), ignore_errors=True)
+        moves = AppMigration.objects.filter(app=self.app, initiated_at__lte=self.move.initiated_at)
+        for move in moves:
+            forget_dump(move.pk)
         for note in self.lease.notes:
             self._act(note)
         with transaction.atomic():
@@ -72,6 +88,8 @@ class Teardown:
                 from_status=ReplicaState.TEARING_DOWN,
                 to_status=ReplicaState.TORN_DOWN,
             )
+            for move in moves.select_related("dest_region"):
+                bell.ring_on_commit(bell.FORGET_DUMP, move.pk, move.dest_region.slug)
 
     def _end_stream(self) -> None:
         name = self.move.name_in_regions

@@ -6,6 +6,7 @@ FAULT is a list, separated by commas, of `<kind>@<point>`; each strikes once, at
             kill_worker  kill -9 of the worker, its parent: the work-horse has to follow
             stop         SIGSTOP of this process; somebody else sends SIGCONT
             fail         a lasting error
+            crash=NAME   kill -9 of one of the sandbox's servers; its supervisord starts it again
     points  claim:before, claim:after           of the row, by compare-and-set
             <do|undo>:<step>:begin              the StepRun is written, nothing done
             <do|undo>:<step>:act                half-way: after the first act that is logged
@@ -106,11 +107,21 @@ def strike(kind: str) -> None:
 
     if kind == "fail":
         raise PermanentError("A fault was forced.", code="forced")
+    if kind.startswith("crash="):
+        crash(kind.removeprefix("crash="))
+        return
     if kind == "stop":
         os.kill(os.getpid(), signal.SIGSTOP)
         return
     os.kill(os.getppid() if kind == "kill_worker" else os.getpid(), signal.SIGKILL)
     signal.pause()  # until the signal that follows the parent's death
+
+
+def crash(server: str) -> None:
+    from portal.sandbox import lifecycle
+
+    (process,) = [process for process in lifecycle.status().processes if process.name == server]
+    os.kill(process.pid, signal.SIGKILL)
 
 
 if __name__ == "__main__":

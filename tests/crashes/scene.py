@@ -89,6 +89,23 @@ class Scene:
         self.check()
         return move
 
+    def with_a_server_lost(self, dest: Region, fault: str) -> AppMigration:
+        """A move while a server crashes and comes back. However it ends; what is held is tried again."""
+        move = self._request(dest)
+        self.start("-m", "tests.crashes.faults", dest.slug, FAULT=fault)
+
+        def ended() -> bool:
+            if AppMigration.objects.filter(pk=move.pk, status=Status.HELD).exists():
+                actions.retry(move_id=move.pk, acting_user=None, reason="it is back")
+            return is_over(move)
+
+        wait_until(ended, 2 * _SETTLED_SECONDS)
+        end(self.running.pop())
+        move.refresh_from_db()
+        self.app.refresh_from_db()
+        self.check()
+        return move
+
     def tear_down(self, fault: str = "") -> None:
         replica = SourceReplica.objects.get(app=self.app, state=ReplicaState.RETAINED)
         actions.teardown(move_id=replica.migration_id, acting_user=None, reason="a test", confirm=self.app.slug)
@@ -123,6 +140,11 @@ class Scene:
         assert not found.orphans, found.orphans
         assert not found.unreachable
         assert not audit.verify().problems
+
+    def longest_block(self) -> float:
+        """Seconds; begins to count anew."""
+        longest, self.sampler.longest_block = self.sampler.longest_block, 0.0
+        return longest
 
     def audit(self) -> str:
         ledger = self.traffic.stop()

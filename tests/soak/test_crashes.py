@@ -1,0 +1,140 @@
+"""The crash matrix: kill -9 at every point of every step of every plan, workers alone, servers, and what stands still.
+
+Prints a table: fault, cases, survived, longest block of writes. CRASHES chooses groups, separated by commas.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from migrations_app.engine.plan import PIVOT, SNAPSHOT, undo_order
+from migrations_app.models import App, Region
+from migrations_app.states import Status, Step
+from tests.crashes.scene import Scene, scene
+from tests.guestbook import GuestBook
+
+POINTS = ("begin", "act", "effect", "end")
+CLAIM = ("claim:before", "claim:after", "release:before")
+SILENT = {Step.REQUESTED: "undo"}
+"""What logs nothing when it is undone."""
+SKIPPED_IN_A_REVERSE = (Step.DUMPING_DATA, Step.RESTORING_DATA)
+SERVERS = ("us-east-1-postgres", "eu-west-1-postgres", "portal-postgres", "redis", "edge")
+WANTED = os.environ.get("CRASHES", "").split(",")
+
+Case = Callable[[str], object]
+
+
+@pytest.fixture
+def stage(app: App, guestbook: GuestBook, regions: dict[str, Region]) -> Iterator[Scene]:
+    with scene(app, guestbook, regions) as made:
+        yield made
+
+
+@pytest.fixture
+def us(regions: dict[str, Region]) -> Region:
+    return regions["us-east-1"]
+
+
+@pytest.fixture
+def eu(regions: dict[str, Region]) -> Region:
+    return regions["eu-west-1"]
+
+
+def forward(*, reverse: bool = False) -> list[str]:
+    points = [
+        f"do:{step}:{point}"
+        for step in SNAPSHOT
+        for point in POINTS
+        if not (reverse and step in SKIPPED_IN_A_REVERSE and point == "act")
+    ]
+    return [*CLAIM, *points]
+
+
+def backward() -> list[str]:
+    begun = SNAPSHOT[: SNAPSHOT.index(PIVOT) + 1]
+    return [
+        f"undo:{step}:{point}"
+        for step in undo_order(begun, "snapshot")
+        for point in POINTS
+        if not (point == "act" and SILENT.get(step))
+    ]
+
+
+def walk(stage: Scene, name: str, cases: list[str], do: Case) -> None:
+    """Do every case, print the table's row, and audit all that was written."""
+    survived, longest = 0, 0.0
+    try:
+        for case in cases:
+            do(case)
+            survived += 1
+            longest = max(longest, stage.longest_block())
+            print(f"  {name}: {case}", flush=True)
+    finally:
+        print(f"| {name} | {len(cases)} | {survived} | {longest:.1f} s |", flush=True)
+    print(stage.audit())
+
+
+def wanted(group: str) -> pytest.MarkDecorator:
+    return pytest.mark.skipif(WANTED != [""] and group not in WANTED, reason="not in CRASHES")
+
+
+@wanted("kill")
+def test_kill_at_every_point_there_and_back(stage: Scene, us: Region, eu: Region) -> None:
+    back = iter(forward(reverse=True))
+
+    def there_and_back(point: str) -> None:
+        stage.to(eu, f"kill@{point}")
+        stage.to(us, f"kill@{next(back, 'claim:after')}")
+        stage.tear_down()
+
+    walk(stage, "kill -9 of the work-horse, snapshot and reverse", forward(), there_and_back)
+
+
+@wanted("abort")
+def test_kill_at_every_point_of_the_undoing(stage: Scene, eu: Region) -> None:
+    def undo(point: str) -> None:
+        stage.to(eu, f"fail@do:{PIVOT}:act,kill@{point}", ends=Status.FAILED)
+
+    walk(stage, "kill -9 of the work-horse, undoing", backward(), undo)
+
+
+@wanted("teardown")
+def test_kill_at_every_point_of_a_teardown(stage: Scene, us: Region, eu: Region) -> None:
+    def move_and_tear_down(point: str) -> None:
+        stage.to(eu, "kill@claim:after")
+        stage.to(us, "kill@claim:after")
+        stage.tear_down(f"kill@{point}")
+
+    points = [*CLAIM, *(f"teardown:{number}" for number in range(4))]
+    walk(stage, "kill -9 of the work-horse, teardown", points, move_and_tear_down)
+
+
+@wanted("worker")
+@pytest.mark.parametrize("kind", ["kill_worker", "stop"])
+def test_at_every_step_there_and_back(stage: Scene, us: Region, eu: Region, kind: str) -> None:
+    names = {"kill_worker": "kill -9 of the worker, not of its work-horse", "stop": "SIGSTOP past the lease"}
+
+    def there_and_back(point: str) -> None:
+        stage.to(eu, f"{kind}@{point}")
+        stage.to(us, f"{kind}@{point}")
+        stage.tear_down()
+
+    walk(stage, names[kind], [f"do:{step}:effect" for step in SNAPSHOT], there_and_back)
+
+
+@wanted("server")
+@pytest.mark.parametrize("server", SERVERS)
+def test_a_server_crashes_at_every_step(stage: Scene, us: Region, eu: Region, server: str) -> None:
+    def there_and_back(point: str) -> None:
+        move = stage.with_a_server_lost(eu, f"crash={server}@{point}")
+        if move.status != Status.COMPLETED:
+            return
+        back = stage.with_a_server_lost(us, f"crash={server}@{point}")
+        while back.status != Status.COMPLETED:
+            back = stage.with_a_server_lost(us, "none@nowhere")
+        stage.tear_down()
+
+    walk(stage, f"kill -9 of {server}", [f"do:{step}:begin" for step in SNAPSHOT], there_and_back)
