@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,7 +18,8 @@ from django.conf import settings
 from django.db import connection
 from psycopg.conninfo import make_conninfo
 
-from migrations_app import actions, audit, orphans
+from migrations_app import actions, audit, orphans, queries
+from migrations_app.management.watch import as_text
 from migrations_app.models import App, AppMigration, Region, SourceReplica
 from migrations_app.states import TERMINAL, ReplicaState, Status
 from portal.sandbox.traffic import Traffic
@@ -35,8 +37,10 @@ ENV = {
     "MOVES_BACKOFF_MAX_SECONDS": "1",
     "MOVES_WRITER_GRACE_SECONDS": "2",
 }
-_SETTLED_SECONDS = 60
-"""A move goes on within that time once its cause is gone."""
+_RESUMED_SECONDS = 60
+"""A move goes on within that time once the cause is gone."""
+
+_ENDED_SECONDS = 120
 
 
 @dataclass
@@ -47,6 +51,8 @@ class Scene:
     traffic: Traffic
     sampler: Sampler
     running: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    resumed_after: list[float] = field(default_factory=list)
+    """Seconds from the start of a sound worker until it has the move, the end of the lease included."""
 
     # -- processes ----------------------------------------------------------------------------------------------
 
@@ -82,8 +88,12 @@ class Scene:
         return actions.request_move(app_slug=self.app.slug, dest_slug=dest.slug, acting_user=None, reason="a test")
 
     def _with_fault(self, dest: Region, fault: str, move: AppMigration, ends: Status) -> AppMigration:
-        with self._struck(dest, fault), self.worker(dest):
-            wait_until(lambda: is_over(move), _SETTLED_SECONDS)
+        with self._struck(dest, fault):
+            began, token = time.monotonic(), token_of(move)
+            with self.worker(dest):
+                wait_until(lambda: token_of(move) > token or is_over(move), _RESUMED_SECONDS)
+                self.resumed_after.append(time.monotonic() - began)
+                await_end(move)
         move.refresh_from_db()
         assert (move.status, move.last_error if ends == Status.COMPLETED else "") == (ends, "")
         self.check()
@@ -99,7 +109,10 @@ class Scene:
                 actions.retry(move_id=move.pk, acting_user=None, reason="it is back")
             return is_over(move)
 
-        wait_until(ended, 2 * _SETTLED_SECONDS)
+        try:
+            wait_until(ended, 2 * _ENDED_SECONDS)
+        except AssertionError:
+            raise AssertionError(as_text(queries.move(move.pk, viewer=None))) from None
         end(self.running.pop())
         move.refresh_from_db()
         self.app.refresh_from_db()
@@ -111,7 +124,7 @@ class Scene:
         actions.teardown(move_id=replica.migration_id, acting_user=None, reason="a test", confirm=self.app.slug)
         gone = SourceReplica.objects.filter(pk=replica.pk, state=ReplicaState.TORN_DOWN)
         with self._struck(replica.region, fault), self.worker(replica.region):
-            wait_until(gone.exists, _SETTLED_SECONDS)
+            wait_until(gone.exists, _ENDED_SECONDS)
         self.check()
 
     @contextmanager
@@ -121,7 +134,7 @@ class Scene:
             yield
             return
         worker = self.start("-m", "tests.crashes.faults", region.slug, FAULT=fault)
-        wait_until(lambda: has_struck(worker), _SETTLED_SECONDS)
+        wait_until(lambda: has_struck(worker), _ENDED_SECONDS)
         if "stop@" in fault:
             worker.send_signal(signal.SIGSTOP)
         else:
@@ -203,6 +216,17 @@ def _lost_its_horse(worker: subprocess.Popen[bytes]) -> bool:
     if horses and before is None:
         _horses[worker.pid] = horses[0]
     return before is not None and before not in horses
+
+
+def token_of(move: AppMigration) -> int:
+    return AppMigration.objects.values_list("fencing_token", flat=True).get(pk=move.pk)
+
+
+def await_end(move: AppMigration) -> None:
+    try:
+        wait_until(lambda: is_over(move), _ENDED_SECONDS)
+    except AssertionError:
+        raise AssertionError(as_text(queries.move(move.pk, viewer=None))) from None
 
 
 def is_over(move: AppMigration) -> bool:

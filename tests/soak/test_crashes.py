@@ -1,6 +1,7 @@
 """The crash matrix: kill -9 at every point of every step of every plan, workers alone, servers, and what stands still.
 
-Prints a table: fault, cases, survived, longest block of writes. CRASHES chooses groups, separated by commas.
+Prints a table: fault, cases, survived, longest block of writes, longest time until a sound worker went on. CRASHES
+chooses groups, separated by commas.
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ def backward() -> list[str]:
 def walk(stage: Scene, name: str, cases: list[str], do: Case) -> None:
     """Do every case, print the table's row, and audit all that was written."""
     survived, longest = 0, 0.0
+    stage.resumed_after.clear()
     try:
         for case in cases:
             do(case)
@@ -73,7 +75,8 @@ def walk(stage: Scene, name: str, cases: list[str], do: Case) -> None:
             longest = max(longest, stage.longest_block())
             print(f"  {name}: {case}", flush=True)
     finally:
-        print(f"| {name} | {len(cases)} | {survived} | {longest:.1f} s |", flush=True)
+        resumed = max(stage.resumed_after, default=0.0)
+        print(f"| {name} | {len(cases)} | {survived} | {longest:.1f} s | {resumed:.1f} s |", flush=True)
     print(stage.audit())
 
 
