@@ -25,7 +25,7 @@ dev: install ## Start the sandbox with the portal on it, and say how to go on
 	@echo 'Stop it:       $(PYTHON) manage.py sandbox down'
 
 test: lint ## Run lint and the whole suite. TEST_ARGS go to pytest
-	@$(PYTHON) -m pytest --numprocesses=2 --dist=loadgroup $(TEST_ARGS)
+	@$(PYTHON) -m pytest --numprocesses=2 --dist=worksteal $(TEST_ARGS)
 
 lint: install ## Check style and types
 	@$(PYTHON) -m ruff check --quiet .
@@ -50,11 +50,9 @@ lock: install ## Write both lock files anew from pyproject.toml. LOCK_ARGS=--upg
 	@$(PIP_COMPILE) --extra=sandbox --extra=dev --output-file=requirements.lock pyproject.toml
 	@$(PIP_COMPILE) --extra=image --constraint=requirements.lock --output-file=requirements-production.lock pyproject.toml
 
-clean: ## Stop both sandboxes and remove them, .venv and all caches
-	@if [ -e .sandbox ] || [ -e .sandbox-test ]; then $(MAKE) --no-print-directory install; fi
-	@if [ -e $(INSTALLED) ]; then \
-		$(PYTHON) manage.py sandbox reset && SANDBOX_DIR=.sandbox-test $(PYTHON) manage.py sandbox reset; \
-	fi
+clean: ## Stop all sandboxes and remove them, .venv and all caches
+	@if [ -n "$(wildcard .sandbox*)" ]; then $(MAKE) --no-print-directory install; fi
+	@for sandbox in $(wildcard .sandbox*); do SANDBOX_DIR="$$sandbox" $(PYTHON) manage.py sandbox reset; done
 	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache staticfiles
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -45,16 +45,6 @@ SELECT lo_from_bytea(0, 'a large object');
 hypothesis.settings.register_profile("portal", deadline=None)  # time says nothing here
 hypothesis.settings.load_profile("portal")
 
-_IN_THE_REGIONS = {"databases", "dataplane", "test_sample_app.py", "test_traffic.py"}
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the mark
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that change the sandbox's regions run one after the other; those on paper run beside them."""
-    for item in items:
-        if "regions" in getattr(item, "fixturenames", ()) or _IN_THE_REGIONS & set(item.path.parts):
-            item.add_marker(pytest.mark.xdist_group("regions"))
-
 
 @pytest.fixture(scope="session", autouse=True)
 def _audit_trail_can_be_emptied_between_tests() -> Iterator[None]:

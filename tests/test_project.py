@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -30,11 +29,6 @@ def test_imports_point_one_way():
         [lint_imports, "--no-cache", "--no-logo"], cwd=ROOT, capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stdout + done.stderr
-
-
-@pytest.mark.xdist_group("regions")
-def test_tests_of_a_group_stay_in_one_worker(request: pytest.FixtureRequest):
-    assert "PYTEST_XDIST_WORKER" not in os.environ or request.node.nodeid.endswith("@regions")
 
 
 def test_every_setting_is_documented():

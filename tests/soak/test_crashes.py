@@ -34,16 +34,6 @@ def stage(app: App, guestbook: GuestBook, regions: dict[str, Region]) -> Iterato
         yield made
 
 
-@pytest.fixture
-def us(regions: dict[str, Region]) -> Region:
-    return regions["us-east-1"]
-
-
-@pytest.fixture
-def eu(regions: dict[str, Region]) -> Region:
-    return regions["eu-west-1"]
-
-
 def forward(*, reverse: bool = False) -> list[str]:
     points = [
         f"do:{step}:{point}"
