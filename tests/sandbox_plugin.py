@@ -46,7 +46,7 @@ def _start(config: pytest.Config, worker: str) -> None:
         if not keep:
             lifecycle.reset()
             config.add_cleanup(lifecycle.reset)
-        with open(__file__) as this:  # one after the other: both look for free ports
+        with Path(__file__).open() as this:  # one after the other: both look for free ports
             fcntl.flock(this, fcntl.LOCK_EX)
             lifecycle.up(servers_only=True)
         os.environ.update(environment())
