@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -195,27 +195,31 @@ def scene(app: App, book: GuestBook, regions: dict[str, Region]) -> Iterator[Sce
             stage.end_all()
 
 
+_first_horse: dict[int, int] = {}
+
+
 def has_struck(worker: subprocess.Popen[bytes]) -> bool:
-    """The worker is dead, or its work-horse is, or stands still."""
-    if worker.poll() is not None:
-        return True
-    try:
-        horses = psutil.Process(worker.pid).children()
-    except psutil.NoSuchProcess:
-        return True
-    return any(horse.status() == psutil.STATUS_STOPPED for horse in horses) or _lost_its_horse(worker)
+    """The worker is dead, or its first work-horse is, or stands still."""
+    horses = {} if worker.poll() is not None else _horses(worker.pid)
+    if horses:
+        _first_horse.setdefault(worker.pid, next(iter(horses)))
+    first = _first_horse.get(worker.pid)
+    return (
+        worker.poll() is not None
+        or psutil.STATUS_STOPPED in horses.values()
+        or (first is not None and first not in horses)
+    )
 
 
-_horses: dict[int, int] = {}
-
-
-def _lost_its_horse(worker: subprocess.Popen[bytes]) -> bool:
-    """It had one, and has none or another one now."""
-    horses = [child.pid for child in psutil.Process(worker.pid).children() if child.status() != psutil.STATUS_ZOMBIE]
-    before = _horses.get(worker.pid)
-    if horses and before is None:
-        _horses[worker.pid] = horses[0]
-    return before is not None and before not in horses
+def _horses(worker: int) -> dict[int, str]:
+    """Status by process id, of those that live."""
+    found = {}
+    with suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(worker).children():
+            with suppress(psutil.NoSuchProcess):
+                if child.status() != psutil.STATUS_ZOMBIE:
+                    found[child.pid] = child.status()
+    return found
 
 
 def token_of(move: AppMigration) -> int:
@@ -237,6 +241,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
     """With all it has started."""
     if process.poll() is None:
         for left in psutil.Process(process.pid).children(recursive=True):
-            left.send_signal(signal.SIGKILL)
+            with suppress(psutil.NoSuchProcess):
+                left.kill()
         process.kill()
     process.wait()

@@ -36,4 +36,6 @@ class Command(PortalCommand):
         try:
             worker.work(burst=options["burst"], logging_level="WARNING")
         except redis.RedisError as error:
-            raise PortalError("Redis does not answer.", hint="Check REDIS_URL.", code="redis_away") from error
+            raise PortalError(
+                f"Redis does not answer ({type(error).__name__}).", hint="Check REDIS_URL.", code="redis_away"
+            ) from error
