@@ -71,7 +71,12 @@ def portal_programs(sandbox: Sandbox) -> list[Program]:
     def manage(name: str, *argv: str) -> Program:
         return Program(name, (sys.executable, "manage.py", *argv), CHECKOUT, env, group=PORTAL)
 
-    env = {**environment(sandbox.layout), "PYTHONUNBUFFERED": "1", "DJANGO_SETTINGS_MODULE": "portal.settings"}
+    env = {
+        **environment(sandbox.layout),
+        "PYTHONUNBUFFERED": "1",
+        "DJANGO_SETTINGS_MODULE": "portal.settings",
+        "MOVES_STOP_GRACE_SECONDS": "5",  # `sandbox down` waits ten
+    }
     web = Program(
         "web",
         (
