@@ -1,6 +1,7 @@
 """Forces faults in a worker, at points named by the environment. Run as `python -m tests.crashes.faults REGION`.
 
-FAULT is a list, separated by commas, of `<kind>@<point>`; each strikes once, at the first time its point is reached.
+FAULT is a list, separated by commas, of `<kind>@<point>`; each strikes once, at the first time its point is reached by
+any process of the worker. FAULT_STRUCK is a folder: the strike leaves a file there, with that name and the process id.
 
     kinds   kill         kill -9 of this process, the work-horse
             kill_worker  kill -9 of the worker, its parent: the work-horse has to follow
@@ -22,6 +23,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 Reach = Callable[[str], None]
@@ -33,21 +35,21 @@ def main(region: str) -> None:
     django.setup()
     from django.core.management import call_command
 
-    install([fault.split("@") for fault in os.environ["FAULT"].split(",")])
+    install(os.environ["FAULT"].split(","), Path(os.environ["FAULT_STRUCK"]))
     call_command("work", region)
 
 
-def install(faults: list[list[str]]) -> None:
+def install(faults: list[str], struck: Path) -> None:
     """Put the points into the engine of this process."""
     from migrations_app.engine import executor, teardown
     from migrations_app.engine.lease import Lease
 
-    pending = {point: kind for kind, point in faults}
+    pending = {fault.partition("@")[2]: fault for fault in faults}
 
     def reach(point: str) -> None:
-        kind = pending.pop(point, "")
-        if kind:
-            strike(kind)
+        fault = pending.pop(point, "")
+        if fault and is_first(struck / fault):
+            strike(fault.partition("@")[0])
 
     for module in (executor, teardown):
         _around(module, "claim", reach, before="claim:before", after="claim:after")
@@ -100,6 +102,16 @@ def _in_steps(reach: Reach) -> None:
             reach(f"{here}:end")
 
     Journal.begin, Journal.act, Journal.end = begin_here, act_here, end_here  # type: ignore[method-assign,assignment]
+
+
+def is_first(mark: Path) -> bool:
+    """Make the mark; False when another process has made it."""
+    try:
+        with mark.open("x") as file:
+            file.write(str(os.getpid()))
+    except FileExistsError:
+        return False
+    return True
 
 
 def strike(kind: str) -> None:

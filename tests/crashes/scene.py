@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory, mkdtemp
 
 import psutil
 import redis
@@ -50,6 +51,10 @@ class Scene:
     env: dict[str, str]
     traffic: Traffic
     sampler: Sampler
+    marks: Path
+    """What faults have struck is marked below it."""
+
+    struck: Path = Path()
     running: list[subprocess.Popen[bytes]] = field(default_factory=list)
     resumed_after: list[float] = field(default_factory=list)
     """Seconds from the start of a sound worker until it has the move, the end of the lease included."""
@@ -70,6 +75,17 @@ class Scene:
             yield worker
         finally:
             end(worker)
+
+    def faulty_worker(self, region: Region, fault: str) -> subprocess.Popen[bytes]:
+        self.struck = Path(mkdtemp(dir=self.marks))
+        return self.start("-m", "tests.crashes.faults", region.slug, FAULT=fault, FAULT_STRUCK=str(self.struck))
+
+    def has_struck(self, fault: str) -> bool:
+        """Every fault of the list, and the process struck last is dead or stands still."""
+        marks = [self.struck / each for each in fault.split(",")]
+        if not all(mark.exists() and mark.read_text() for mark in marks):
+            return False
+        return not _is_running(int(marks[-1].read_text()))
 
     def end_all(self) -> None:
         for process in self.running:
@@ -102,7 +118,7 @@ class Scene:
     def with_a_server_lost(self, dest: Region, fault: str) -> AppMigration:
         """A move while a server crashes and comes back. However it ends; what is held is tried again."""
         move = self._request(dest)
-        self.start("-m", "tests.crashes.faults", dest.slug, FAULT=fault)
+        self.faulty_worker(dest, fault)
 
         def ended() -> bool:
             if AppMigration.objects.filter(pk=move.pk, status=Status.HELD).exists():
@@ -133,8 +149,8 @@ class Scene:
         if not fault:
             yield
             return
-        worker = self.start("-m", "tests.crashes.faults", region.slug, FAULT=fault)
-        wait_until(lambda: has_struck(worker), _ENDED_SECONDS)
+        worker = self.faulty_worker(region, fault)
+        wait_until(lambda: self.has_struck(fault), _ENDED_SECONDS)
         if "stop@" in fault:
             worker.send_signal(signal.SIGSTOP)
         else:
@@ -186,8 +202,8 @@ def scene(app: App, book: GuestBook, regions: dict[str, Region]) -> Iterator[Sce
         for region in both
     }
     traffic = Traffic(settings.EDGE_PUBLIC_URLS[0], app.hostname, readers=1, writers=2)
-    with Sampler(targets) as sampler, traffic:
-        stage = Scene(app, book, env, traffic, sampler)
+    with Sampler(targets) as sampler, traffic, TemporaryDirectory() as marks:
+        stage = Scene(app, book, env, traffic, sampler, Path(marks))
         try:
             stage.start("manage.py", "reconcile")
             yield stage
@@ -195,31 +211,11 @@ def scene(app: App, book: GuestBook, regions: dict[str, Region]) -> Iterator[Sce
             stage.end_all()
 
 
-_first_horse: dict[int, int] = {}
-
-
-def has_struck(worker: subprocess.Popen[bytes]) -> bool:
-    """The worker is dead, or its first work-horse is, or stands still."""
-    horses = {} if worker.poll() is not None else _horses(worker.pid)
-    if horses:
-        _first_horse.setdefault(worker.pid, next(iter(horses)))
-    first = _first_horse.get(worker.pid)
-    return (
-        worker.poll() is not None
-        or psutil.STATUS_STOPPED in horses.values()
-        or (first is not None and first not in horses)
-    )
-
-
-def _horses(worker: int) -> dict[int, str]:
-    """Status by process id, of those that live."""
-    found = {}
-    with suppress(psutil.NoSuchProcess):
-        for child in psutil.Process(worker).children():
-            with suppress(psutil.NoSuchProcess):
-                if child.status() != psutil.STATUS_ZOMBIE:
-                    found[child.pid] = child.status()
-    return found
+def _is_running(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() not in (psutil.STATUS_ZOMBIE, psutil.STATUS_STOPPED)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def token_of(move: AppMigration) -> int:
