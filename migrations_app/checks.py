@@ -8,7 +8,7 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 
-from migrations_app.states import Act
+from migrations_app.states import Act, Step
 
 
 @register
@@ -48,6 +48,15 @@ def configuration(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
                 "MOVES_BEAT_SECONDS is more than half of MOVES_LEASE_SECONDS.",
                 hint="One late beat would lose the lease: make the lease at least twice the beat.",
                 id="portal.E005",
+            )
+        )
+    no_steps = settings.MOVES_STEP_DEADLINES.keys() - {*Step, "any"}
+    if no_steps:
+        found.append(
+            Error(
+                f"MOVES_STEP_DEADLINES names {', '.join(sorted(no_steps))}, which is no step.",
+                hint="Write step=seconds, separated by commas; any=seconds is for all that are not named.",
+                id="portal.E007",
             )
         )
     unknown = settings.MOVES_FOUR_EYES - set(Act)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 
@@ -15,7 +16,7 @@ from migrations_app.engine.plan import PIVOT, plan_of
 from migrations_app.errors import Blocker, InvalidInput, NotFound
 from migrations_app.models import App, AppMigration, Approval, Region, SourceReplica, StepRun
 from migrations_app.permissions import Verb, can, in_sight, visible_apps
-from migrations_app.states import ACTIVE, REPLICA_OPEN, Act, Direction, Kind, RunStatus, Status, Strategy
+from migrations_app.states import ACTIVE, REPLICA_OPEN, WORKED, Act, Direction, Kind, RunStatus, Status, Strategy
 from migrations_app.window import windows_meet
 
 
@@ -198,7 +199,18 @@ def circumstances(row: AppMigration) -> dict[str, Any]:
         "blocked_seconds": blocked_seconds(row),
         "writes_blocked_at": row.writes_blocked_at,
         "worker": row.lease_owner or None,
+        "next_try_at": row.next_try_at,
     }
+
+
+def next_try(row: AppMigration) -> str:
+    """A sentence about a step that failed and waits to be tried again; empty when none does."""
+    if row.next_try_at is None or row.status not in WORKED:
+        return ""
+    return (
+        f"It has failed {row.retry_count} of {settings.MOVES_STEP_TRIES} times and is tried again at "
+        f"{row.next_try_at:%H:%M:%S} UTC."
+    )
 
 
 def waits_for_approval(row: AppMigration) -> bool:

@@ -8,9 +8,20 @@ from pathlib import Path
 
 import environ
 import structlog
+from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
+
+
+def _seconds_by_name(variable: str) -> dict[str, float]:
+    """The value of a variable like `requested=60,any=900`."""
+    try:
+        pairs = [item.split("=") for item in env.list(variable, default=[])]
+        return {name.strip(): float(seconds) for name, seconds in pairs}
+    except ValueError:
+        raise ImproperlyConfigured(f"{variable}: write name=seconds, separated by commas.") from None
+
 
 # -- Django ------------------------------------------------------------------------------------------------------
 
@@ -128,6 +139,13 @@ MOVES_BLOCK_BUDGET_SECONDS = {
 MOVES_HEALTH_SECONDS = env.float("MOVES_HEALTH_SECONDS", default=60.0)
 # Seconds the destination may need to apply what was written before the fence.
 MOVES_DRAIN_SECONDS = env.float("MOVES_DRAIN_SECONDS", default=120.0)
+# Seconds that one try of a step may take, or its undoing; past it the try has failed for a passing reason. `any` is for
+# all that are not named; what reads or writes all data takes its time.
+MOVES_STEP_DEADLINES = {
+    "any": 900.0,
+    **dict.fromkeys(["dumping_data", "restoring_data", "copying_blobs", "flipping_routing"], 24 * 3600.0),
+    **_seconds_by_name("MOVES_STEP_DEADLINES"),
+}
 # How often a step that fails for a passing reason is tried, and the longest pause between two tries, in seconds.
 MOVES_STEP_TRIES = env.int("MOVES_STEP_TRIES", default=5)
 MOVES_BACKOFF_MAX_SECONDS = env.float("MOVES_BACKOFF_MAX_SECONDS", default=16.0)

@@ -50,6 +50,9 @@ def test_one_that_is_gone_at_the_switch_keeps_the_others_from_nothing(
     held = moved(app, "eu-west-1")
     assert (held.status, held.ends_as, held.pivot_at) == (Status.HELD, Status.FAILED, None)
     assert f"Edges not changed: {name_of(GONE)}. Changed: {name_of(real)}." in held.last_error
+    left = [f"{kind} {app.slug} in {eu}" for kind in ("bucket", "database", "program")]
+    assert f"Still there: {', '.join(left)}" in held.last_error
+    assert f"Not looked at, as it does not answer: edge of {name_of(GONE)}." in held.last_error
     assert edge.read(real, app.slug) == Route(app.hostname, app.upstream_in(us), fenced=False)
     settings.EDGE_ADMIN_URLS = [real]
     _, ledger = under_traffic(app, lambda: None)  # writes are back, though the undoing is held

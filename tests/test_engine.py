@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
 from django.conf import LazySettings
+from django.db import OperationalError, connection
 from django.db.models.functions import Now
 
 from migrations_app import actions, queries
@@ -191,7 +194,10 @@ def test_an_undo_that_fails_is_held_and_retried_as_an_undo(
     steps[Step.DUMPING_DATA].on_do = fail(PermanentError("no"))
     steps[Step.DUMPING_DATA].on_undo = fail(TransientError("not now"), times=5)
     held = run(move)
-    assert (held.status, held.last_error) == (Status.HELD, "not now")
+    assert held.status == Status.HELD
+    assert held.last_error.startswith(
+        "Undoing dumping_data: not now Not looked at, as it does not answer: cluster of eu"
+    )
     done.clear()
     actions.retry(move_id=move.pk, acting_user=None, reason="a test")
     assert run(move).status == Status.FAILED
@@ -257,6 +263,103 @@ def test_a_move_may_have_a_budget_of_its_own(steps: dict[Step, StandIn], move: A
     steps[Step.DUMPING_DATA].on_do = work
     assert run(move).status == Status.ABORTED
     assert "longer than the 1 s" in AuditEvent.objects.get(verb="abort").reason
+
+
+def test_a_try_past_its_deadline_has_failed_for_a_passing_reason(
+    steps: dict[Step, StandIn], move: AppMigration, done: list[str], settings: LazySettings
+) -> None:
+    def work(move: Move) -> None:
+        while True:
+            move.check()
+
+    settings.MOVES_STEP_DEADLINES = {"any": 60, Step.DUMPING_DATA: 0.05}
+    steps[Step.DUMPING_DATA].on_do = work
+    after = run(move)
+    assert done.count("do dumping_data") == 5
+    assert (after.status, after.last_error_code) == (Status.FAILED, "deadline")
+
+
+@pytest.mark.parametrize("limit", ["the deadline of the step", "the budget of the block", "an abort"])
+def test_a_runner_that_hangs_past_a_limit_is_ended(
+    steps: dict[Step, StandIn],
+    move: AppMigration,
+    settings: LazySettings,
+    monkeypatch: pytest.MonkeyPatch,
+    limit: str,
+) -> None:
+    killed = threading.Event()
+    monkeypatch.setattr("migrations_app.engine.lease.os.kill", lambda pid, signum: killed.set())
+
+    def hang(move: Move) -> None:
+        if limit == "an abort":
+            actions.abort(move_id=move.row.pk, acting_user=None, reason="a test")
+        assert killed.wait(30), "nobody ended it"
+        raise RuntimeError("the process is gone")
+
+    settings.MOVES_LEASE_SECONDS, settings.MOVES_BEAT_SECONDS = 1, 0.3
+    if limit == "the deadline of the step":
+        settings.MOVES_STEP_DEADLINES = {"any": 60, Step.DUMPING_DATA: 0.05}
+    if limit == "the budget of the block":
+        settings.MOVES_BLOCK_BUDGET_SECONDS = {"snapshot": 0.2}
+    steps[Step.BLOCKING_WRITES].on_do = lambda move: move.stamp("writes_blocked_at")
+    steps[Step.DUMPING_DATA].on_do = hang
+    with pytest.raises(RuntimeError):
+        run_move(move.pk)
+
+
+def test_a_runner_that_works_on_past_no_limit_is_left_alone(
+    steps: dict[Step, StandIn], move: AppMigration, settings: LazySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = threading.Event()
+    monkeypatch.setattr("migrations_app.engine.lease.os.kill", lambda pid, signum: killed.set())
+
+    def work(move: Move) -> None:
+        assert not killed.wait(2)
+
+    settings.MOVES_LEASE_SECONDS, settings.MOVES_BEAT_SECONDS = 1, 0.3
+    steps[Step.DUMPING_DATA].on_do = work
+    assert run(move).status == Status.COMPLETED
+
+
+def test_the_portals_database_may_go_away_in_the_middle_and_no_try_is_used(
+    steps: dict[Step, StandIn], move: AppMigration, done: list[str]
+) -> None:
+    def lose(move: Move) -> None:
+        with suppress(OperationalError), connection.cursor() as cursor:
+            cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        if done.count("do dumping_data") < 5:
+            move.act("this goes nowhere")
+
+    steps[Step.DUMPING_DATA].on_do = lose
+    for _ in range(4):
+        run_move(move.pk)
+        between = queries.move(move.pk, viewer=None)
+        assert (between.lease_owner, between.worker_deaths, between.retry_count) == ("", 0, 0)
+        AppMigration.objects.update(due_at=None)
+    steps[Step.DUMPING_DATA].on_do = lambda move: None
+    assert run(move).status == Status.COMPLETED
+
+
+def test_the_time_of_the_next_try_is_there_for_all_to_see(
+    steps: dict[Step, StandIn], move: AppMigration, settings: LazySettings
+) -> None:
+    seen: list[str] = []
+
+    def look(move: Move) -> None:
+        seen.append(queries.next_try(queries.move(move.row.pk, viewer=None)))
+        if len(seen) < 3:
+            raise TransientError("the disk is slow")
+
+    def look_while_waiting(seconds: float) -> None:
+        seen.append(queries.next_try(queries.move(move.pk, viewer=None)))
+
+    with pytest.MonkeyPatch.context() as patched:
+        settings.MOVES_BACKOFF_MAX_SECONDS = 0.05
+        patched.setattr("migrations_app.engine.executor.time.sleep", look_while_waiting)
+        steps[Step.DUMPING_DATA].on_do = look
+        assert run(move).status == Status.COMPLETED
+    assert seen[0] == ""
+    assert "has failed 1 of 5 times and is tried again at" in seen[1]
 
 
 def test_a_full_region_makes_a_move_wait_where_people_see_it(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from migrations_app import approvals
+from migrations_app import approvals, queries
 from migrations_app.admin.consent import void_sentences, waits_sentence
 from migrations_app.admin.display import badge, log_of, moment, span, tone_of
 from migrations_app.clock import database_now
@@ -54,12 +54,13 @@ def _sentence(move: AppMigration, waiting: Approval | None, now: datetime) -> st
     if move.status == Status.RUNNING:
         plan = plan_of(move.strategy)
         since = f", since {span((now - move.step_started_at).total_seconds())}" if move.step_started_at else ""
-        return f"It is at step {plan.index(move.current_step) + 1} of {len(plan)}, {move.current_step}{since}."
+        place = f"It is at step {plan.index(move.current_step) + 1} of {len(plan)}, {move.current_step}{since}."
+        return f"{place} {queries.next_try(move)}".rstrip()
     if move.status == Status.HELD:
         undoing = "The undoing" if move.ends_as else "The move"
         return f"{undoing} stopped at {move.current_step}. Somebody has to decide how it goes on."
     if move.status == Status.ABORTING:
-        return f"Everything it did is being undone; it will end as {move.ends_as}."
+        return f"Everything it did is being undone; it will end as {move.ends_as}. {queries.next_try(move)}".rstrip()
     when = moment(move.completed_at)
     if move.status == Status.COMPLETED:
         return f"{app} was brought to {dest} at {when}. {_way_back(move)}"

@@ -15,9 +15,10 @@ from uuid import UUID
 
 import structlog
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 from django.db.models.functions import Now
 
-from migrations_app import approvals
+from migrations_app import approvals, orphans
 from migrations_app.engine import completion, predecessor
 from migrations_app.engine.journal import Journal
 from migrations_app.engine.lease import Lease, claim
@@ -50,17 +51,19 @@ def run_move(move_id: UUID | str) -> str:
     if lease is None:
         return f"Move {move_id} is not due, or another runner has it."
     log.info("move.claimed", move=str(move_id), token=lease.token, previous_owner_died=lease.previous_owner_died)
-    with lease.kept():
-        try:
+    pause = timedelta(0)
+    try:
+        with lease.kept():
             predecessor.evict(lease)
             sentence = Executor(lease).carry()
-            pause = timedelta(0)
-        except Deferred as deferred:
-            sentence, pause = deferred.reason, timedelta(seconds=deferred.seconds)
-        except HandedBack as stop:
-            sentence, pause = stop.reason, timedelta(0)
-        except LeaseLost:
-            return f"Move {move_id} was taken over by another runner."
+    except Deferred as deferred:
+        sentence, pause = deferred.reason, timedelta(seconds=deferred.seconds)
+    except HandedBack as stop:
+        sentence = stop.reason
+    except LeaseLost:
+        return f"Move {move_id} was taken over by another runner."
+    except (OperationalError, InterfaceError) as error:
+        sentence, pause = f"The portal's database failed ({type(error).__name__}); it goes on.", timedelta(seconds=1)
     lease.release(due_at=Now() + pause)
     log.info("move.released", move=str(move_id), outcome=sentence)
     return sentence
@@ -127,8 +130,7 @@ class Executor:
                 if not (error.transient and self.row.retry_count + 1 < settings.MOVES_STEP_TRIES):
                     self._give_up(step, direction, error)
                     return False
-                self.journal.note_error(str(error), error.code, retry_count=self.row.retry_count + 1)
-                self._back_off()
+                self._back_off(error)
             except AbortRequested:
                 self.journal.end(RunStatus.INTERRUPTED, reason="The move is being aborted.")
                 raise
@@ -169,7 +171,9 @@ class Executor:
         self.journal.note_error(str(error), error.code)
         reason = f"{step}: {error}"
         if direction is Direction.UNDO:
-            self.journal.change_status(Status.HELD, verb="hold", reason=f"Undoing {reason}")
+            reason = f"Undoing {reason} {orphans.left_by(self.row)}".rstrip()
+            self.journal.note_error(reason, error.code)
+            self.journal.change_status(Status.HELD, verb="hold", reason=reason)
         elif self.row.status == Status.QUEUED:
             self.journal.change_status(Status.FAILED, verb="fail", reason=reason)
         elif self.row.pivot_at:
@@ -177,10 +181,14 @@ class Executor:
         else:
             self.journal.change_status(Status.ABORTING, verb="fail", reason=reason, ends_as=Status.FAILED)
 
-    def _back_off(self) -> None:
+    def _back_off(self, error: StepError) -> None:
         """1, 2, 4 … seconds, each up to half longer by chance; an abort or a lost lease ends the pause."""
-        pause = min(2.0 ** (self.row.retry_count - 1), settings.MOVES_BACKOFF_MAX_SECONDS)
-        until = time.monotonic() + pause * random.uniform(1, 1.5)  # noqa: S311 — not for secrets
+        retries = self.row.retry_count + 1
+        pause = min(2.0 ** (retries - 1), settings.MOVES_BACKOFF_MAX_SECONDS) * random.uniform(1, 1.5)  # noqa: S311 — not for secrets
+        until = time.monotonic() + pause
+        self.journal.note_error(
+            str(error), error.code, retry_count=retries, next_try_at=Now() + timedelta(seconds=pause)
+        )
         while time.monotonic() < until:
             self.journal.check()
             time.sleep(0.1)

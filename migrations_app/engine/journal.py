@@ -6,19 +6,21 @@ fails with LeaseLost once another runner has claimed the move.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import structlog
+from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, TextField, Value
 from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Coalesce, JSONObject, Now
 
 from migrations_app.engine.lease import Lease
-from migrations_app.errors import AbortRequested, LeaseLost
+from migrations_app.errors import AbortRequested, LeaseLost, TransientError
 from migrations_app.models import App, AppMigration, StepRun
 from migrations_app.move import Move
 from migrations_app.states import Direction, RunStatus, Status, Step
@@ -37,6 +39,11 @@ def blocked_too_long(seconds: float) -> str:
     return f"Writes were blocked for longer than the {seconds} s they may be."
 
 
+def deadline_of(step: Step) -> float:
+    """Seconds that a try may take, or its undoing."""
+    return settings.MOVES_STEP_DEADLINES.get(step, settings.MOVES_STEP_DEADLINES["any"])
+
+
 log = structlog.get_logger()
 
 
@@ -51,6 +58,7 @@ class Journal(Move):
         self._progress_at = 0.0
         self._block_budget = self.row.block_budget
         self._block_ends_at: float | None = None
+        self._deadline = math.inf
         self._watch_block()
 
     # -- Move: what steps use -------------------------------------------------------------------------------
@@ -61,6 +69,7 @@ class Journal(Move):
     def check(self) -> None:
         self.lease.check(blocked=bool(self.row.writes_blocked_at and not self.row.writes_unblocked_at))
         if self.undoing:
+            self._check_deadline()
             return
         if self.lease.abort_wanted.is_set():
             raise AbortRequested
@@ -72,6 +81,7 @@ class Journal(Move):
                 ends_as=Status.ABORTED,
             )
             raise AbortRequested
+        self._check_deadline()
 
     def remember(self, **facts: Any) -> None:
         with self._locked() as row:
@@ -125,8 +135,11 @@ class Journal(Move):
                     row.retry_count = row.worker_deaths = 0
             if direction is Direction.DO and (row.current_step != step or row.step_started_at is None):
                 row.current_step, row.step_started_at = step, Now()
-            row.save(update_fields=["current_step", "step_started_at", "retry_count", "worker_deaths"])
+            row.next_try_at = None
+            row.save(update_fields=["current_step", "step_started_at", "retry_count", "worker_deaths", "next_try_at"])
         self.row.refresh_from_db()
+        self._deadline = time.monotonic() + deadline_of(step)
+        self._limit_runner()
 
     def close_open_runs(self) -> None:
         """A run that a dead runner left open is not running."""
@@ -179,6 +192,22 @@ class Journal(Move):
             cursor.execute("SELECT extract(epoch FROM clock_timestamp() - %s)", [self.row.writes_blocked_at])
             blocked_for = float(cursor.fetchone()[0])
         self._block_ends_at = time.monotonic() + self._block_budget - blocked_for
+        self._limit_runner()
+
+    def _limit_runner(self) -> None:
+        """What hangs is not to outlive the step's deadline, nor the time writes may be blocked."""
+        ends = None if self.undoing or self.row.pivot_at else self._block_ends_at
+        self.lease.limit_at = min(self._deadline, math.inf if ends is None else ends)
+
+    def _check_deadline(self) -> None:
+        if self.run and time.monotonic() > self._deadline:
+            seconds = deadline_of(Step(self.run.step))
+            self._deadline = math.inf  # what cleans up after it may take its time
+            raise TransientError(
+                f"It was not done within {seconds:.0f} s.",
+                hint="MOVES_STEP_DEADLINES sets how long a try of a step may take.",
+                code="deadline",
+            )
 
     def _write_run(self, **fields: Any) -> None:
         if self.run is None:

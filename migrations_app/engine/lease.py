@@ -2,12 +2,15 @@
 
 Claiming is one compare-and-set update by the database's clock; it raises the fencing token, so a runner that lost its
 lease finds its writes refused. A keeper thread renews the lease and looks whether somebody wants the move aborted; its
-session holds an advisory lock, which shows that the process is there, whatever became of its lease.
+session holds an advisory lock, which shows that the process is there, whatever became of its lease. When the runner
+does not let go of what it does though it has to, the keeper ends the process: then another runner can go on.
 """
 
 from __future__ import annotations
 
+import math
 import os
+import signal
 import socket
 import threading
 import time
@@ -19,7 +22,7 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 from django.conf import settings
-from django.db import Error, connection
+from django.db import Error, InterfaceError, OperationalError, connection
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
@@ -67,6 +70,10 @@ class Lease(Generic[T]):
     renewed_at: float = field(default_factory=time.monotonic)
     taken_over: threading.Event = field(default_factory=threading.Event)
     abort_wanted: threading.Event = field(default_factory=threading.Event)
+    limit_at: float = math.inf
+    """Monotonic time by which the runner has to let go of what it does now."""
+    checked_at: float = field(default_factory=time.monotonic)
+    """Monotonic time at which the runner last asked whether it has to."""
     notes: list[str] = field(default_factory=list)
     """What was found of earlier runners and ended, a sentence each."""
 
@@ -86,10 +93,16 @@ class Lease(Generic[T]):
 
     def check(self, *, blocked: bool = False) -> None:
         """LeaseLost, or HandedBack when this process is to stop. `blocked`: the app's writes are, so rather finish."""
+        self.checked_at = time.monotonic()
         if self.lost:
             raise LeaseLost
         if stopping.is_wanted(blocked=blocked):
             raise HandedBack
+
+    @property
+    def hangs(self) -> bool:
+        """The runner had to let go a whole lease ago and has not asked since: it waits for what never comes."""
+        return self.checked_at < self.limit_at < time.monotonic() - settings.MOVES_LEASE_SECONDS
 
     def note(self, text: str) -> None:
         log.warning("lease.predecessor", row=self.name, token=self.token, ended=text)
@@ -106,7 +119,17 @@ class Lease(Generic[T]):
             raise LeaseLost
 
     def release(self, **fields: Any) -> None:
-        self.mine.update(lease_owner="", lease_expires_at=None, **fields)
+        """Give the row back; waits for the portal's database, but no longer than a lease lasts."""
+        give_up_at = time.monotonic() + settings.MOVES_LEASE_SECONDS
+        while True:
+            try:
+                self.mine.update(lease_owner="", lease_expires_at=None, **fields)
+                return
+            except (OperationalError, InterfaceError):
+                connection.close()
+                if time.monotonic() > give_up_at:
+                    raise
+                time.sleep(_LOOK_SECONDS)
 
     @contextmanager
     def kept(self) -> Iterator[None]:
@@ -157,6 +180,9 @@ class Lease(Generic[T]):
                     locked = False
                 else:
                     self._take_in(row)
+                if self.hangs:
+                    log.error("lease.runner_hangs", row=self.name, token=self.token)
+                    os.kill(os.getpid(), signal.SIGKILL)  # its subprocesses die with it
                 if stop.wait(_LOOK_SECONDS):
                     return
         finally:
@@ -165,7 +191,8 @@ class Lease(Generic[T]):
     def _take_in(self, row: dict[str, Any] | None) -> None:
         if row is None or row["fencing_token"] != self.token:
             self.taken_over.set()
-        elif row.get("status") == Status.ABORTING:
+        elif row.get("status") == Status.ABORTING and not self.abort_wanted.is_set():
+            self.limit_at = min(self.limit_at, time.monotonic())
             self.abort_wanted.set()
 
     def _status_field(self) -> list[str]:

@@ -7,7 +7,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from django.conf import settings
-from django.db import transaction
+from django.db import InterfaceError, OperationalError, transaction
 from django.db.models.functions import Now
 
 from migrations_app import bell
@@ -30,18 +30,21 @@ def run_teardown(replica_id: int) -> str:
     lease = claim(SourceReplica.objects.filter(state=ReplicaState.TEARING_DOWN), replica_id, named_by="migration_id")
     if lease is None:
         return f"Replica {replica_id} is not due, or another runner has it."
-    with lease.kept():
-        try:
+    try:
+        with lease.kept():
             predecessor.evict(lease)
             Teardown(lease).run()
-        except StepError as error:
-            lease.release(last_error=str(error), due_at=Now() + _LOOK_AGAIN)
-            return f"Not torn down yet: {error}"
-        except HandedBack as stop:
-            lease.release(due_at=Now())
-            return stop.reason
-        except LeaseLost:
-            return f"Replica {replica_id} was taken over by another runner."
+    except StepError as error:
+        lease.release(last_error=str(error), due_at=Now() + _LOOK_AGAIN)
+        return f"Not torn down yet: {error}"
+    except HandedBack as stop:
+        lease.release(due_at=Now())
+        return stop.reason
+    except LeaseLost:
+        return f"Replica {replica_id} was taken over by another runner."
+    except (OperationalError, InterfaceError) as error:
+        lease.release(due_at=Now() + timedelta(seconds=1))
+        return f"The portal's database failed ({type(error).__name__}); it goes on."
     lease.release()
     return "Torn down."
 

@@ -91,6 +91,8 @@ def _circumstances(move: AppMigration) -> list[str]:
         lines.append(f"  writes were blocked for {about['blocked_seconds']:.1f} s")
     elif move.writes_blocked_at:
         lines.append(f"  writes are blocked since {move.writes_blocked_at:%H:%M:%S} UTC")
+    if again := queries.next_try(move):
+        lines.append(f"  {again}")
     if about["worker"]:
         lines.append(f"  worked on by {about['worker']}")
     replica = getattr(move, "source_replica", None)
@@ -142,6 +144,7 @@ def _screen(move: AppMigration) -> Group:
         table,
         Text(last_act, "dim"),
         Text(move.last_error, "red"),
+        Text(queries.next_try(move), "yellow"),
     )
 
 
@@ -156,6 +159,7 @@ class _LinePrinter:
     def __call__(self, move: AppMigration) -> None:
         self._say("status", _headline(move))
         self._say("waits for", waits_for(move))
+        self._say("next try", queries.next_try(move))
         for run in move.step_runs.order_by("id"):
             name = run.step if run.direction == Direction.DO else f"undo {run.step}"
             for act in run.acts[self._printed.get(run.pk, 0) :]:

@@ -42,6 +42,9 @@ class AppMigration(Leased):
     current_step = models.CharField(max_length=40, choices=Step, default=Step.REQUESTED)
     step_started_at = models.DateTimeField(null=True, blank=True)
     retry_count = models.PositiveSmallIntegerField(default=0, help_text="Tries of the current step after the first.")
+    next_try_at = models.DateTimeField(
+        "next try", null=True, blank=True, help_text="While a step that failed waits to be tried again."
+    )
     worker_deaths = models.PositiveSmallIntegerField(default=0, help_text="On the current step.")
     last_error = models.TextField(blank=True)
     last_error_code = models.CharField(max_length=60, blank=True)

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Literal
 
 from migrations_app.models import App, AppMigration, Region, SourceReplica
-from migrations_app.states import ACTIVE, REPLICA_OPEN
+from migrations_app.states import ACTIVE, REPLICA_OPEN, Status
 
 Field = Literal["database", "blobs", "program"]
 
@@ -28,12 +28,17 @@ class Books:
     apps: list[App]
 
     @classmethod
-    def read(cls) -> Books:
-        """Moves before replicas: one that is completed by the first has its replica in the second."""
-        moves = AppMigration.objects.select_related("app", "source_region", "dest_region")
+    def read(cls, over: AppMigration | None = None) -> Books:
+        """`over` is read as failed. Moves before replicas: one that is completed by the first has its replica in the
+        second."""
+        rows = AppMigration.objects.select_related("app", "source_region", "dest_region")
+        moves = list(rows.defer("preflight", "verification").order_by("-initiated_at"))
+        for move in moves:
+            if move == over:
+                move.status = Status.FAILED
         return cls(
             list(Region.objects.all()),
-            list(moves.defer("preflight", "verification").order_by("-initiated_at")),
+            moves,
             list(SourceReplica.objects.select_related("app", "region", "migration").defer("acts")),
             list(App.objects.select_related("region")),
         )

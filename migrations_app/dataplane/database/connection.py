@@ -10,7 +10,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from migrations_app.dataplane import runner
 from migrations_app.errors import PermanentError, StepError, TransientError
@@ -52,6 +52,15 @@ _WORDING = {
 _versions: dict[str, int] = {}
 """Server version (like 180006) by connection string: some parameters of a session's start are not known to all."""
 
+# A line that has gone dead without a word is noticed within half a minute.
+_LINE = {
+    "connect_timeout": 10,
+    "tcp_user_timeout": 30_000,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 4,
+}
+
 # SQLSTATE classes and codes that pass by themselves: connection trouble, resources, shutdown, locks, cancelled.
 _TRANSIENT = ("08", "53", "57P", "40", "55P03", "55006", "57014")
 
@@ -71,18 +80,21 @@ class Cluster:
     @property
     def maintenance(self) -> str:
         """The database that the region's own connection string names."""
-        return str(psycopg.conninfo.conninfo_to_dict(self.conninfo).get("dbname") or "postgres")
+        return str(conninfo_to_dict(self.conninfo).get("dbname") or "postgres")
 
     @property
     def target(self) -> str:
         """Connection string of the app's database, for pg_dump and its like."""
-        return self.conninfo_for(self.dbname)
+        return self._line_to(self.dbname)
+
+    def _line_to(self, dbname: str) -> str:
+        return make_conninfo("", **{**_LINE, **conninfo_to_dict(self.conninfo), "dbname": dbname})
 
     @property
     def server_version(self) -> int:
         """Like 180006."""
         if self.conninfo not in _versions:
-            with explained(self.region), psycopg.connect(self.conninfo, connect_timeout=10) as connection:
+            with explained(self.region), psycopg.connect(self._line_to(self.maintenance)) as connection:
                 _versions[self.conninfo] = connection.info.server_version
         return _versions[self.conninfo]
 
@@ -115,11 +127,10 @@ class Cluster:
         options = self.session_options(wording=wording, fenced=fenced)
         with explained(self.region):
             connection = psycopg.connect(
-                self.conninfo_for(dbname or self.dbname),
+                self._line_to(dbname or self.dbname),
                 autocommit=True,
                 application_name=runner.session_name(),
                 options=options,
-                connect_timeout=10,
                 # Otherwise text comes as bytes from a database without an encoding (SQL_ASCII).
                 client_encoding="UTF8",
             )
