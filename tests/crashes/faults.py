@@ -7,6 +7,7 @@ any process of the worker. FAULT_STRUCK is a folder: the strike leaves a file th
             kill_worker  kill -9 of the worker, its parent: the work-horse has to follow
             stop         SIGSTOP of this process; somebody else sends SIGCONT
             fail         a lasting error
+            pause        wait until somebody else has made the file `go` in FAULT_STRUCK
             crash=NAME   kill -9 of one of the sandbox's servers; its supervisord starts it again
     points  claim:before, claim:after           of the row, by compare-and-set
             <do|undo>:<step>:begin              the StepRun is written, nothing done
@@ -22,6 +23,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -49,7 +51,7 @@ def install(faults: list[str], struck: Path) -> None:
     def reach(point: str) -> None:
         fault = pending.pop(point, "")
         if fault and is_first(struck / fault):
-            strike(fault.partition("@")[0])
+            strike(fault.partition("@")[0], struck)
 
     for module in (executor, teardown):
         _around(module, "claim", reach, before="claim:before", after="claim:after")
@@ -114,13 +116,17 @@ def is_first(mark: Path) -> bool:
     return True
 
 
-def strike(kind: str) -> None:
+def strike(kind: str, struck: Path) -> None:
     from migrations_app.errors import PermanentError
 
     if kind == "fail":
         raise PermanentError("A fault was forced.", code="forced")
     if kind.startswith("crash="):
         crash(kind.removeprefix("crash="))
+        return
+    if kind == "pause":
+        while not (struck / "go").exists():
+            time.sleep(0.01)
         return
     if kind == "stop":
         os.kill(os.getpid(), signal.SIGSTOP)

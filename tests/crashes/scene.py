@@ -7,22 +7,24 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
+from typing import TypeVar
 
 import psutil
 import redis
 from django.conf import settings
-from django.db import connection
+from django.db import Error, InterfaceError, OperationalError, connection
 from psycopg.conninfo import make_conninfo
 
 from migrations_app import actions, audit, orphans, queries
+from migrations_app.errors import Refused
 from migrations_app.management.watch import as_text
 from migrations_app.models import App, AppMigration, Region, SourceReplica
-from migrations_app.states import TERMINAL, ReplicaState, Status
+from migrations_app.states import ACTIVE, TERMINAL, ReplicaState, Status
 from portal.sandbox.traffic import Traffic
 from tests.crashes.sampling import Sampler
 from tests.guestbook import GuestBook
@@ -44,6 +46,34 @@ _RESUMED_SECONDS = 60
 _ENDED_SECONDS = 120
 
 
+T = TypeVar("T")
+Trouble = Callable[[], AbstractContextManager[object]]
+
+
+class Program:
+    """A process of this checkout, with its command and its environment."""
+
+    def __init__(self, command: tuple[str, ...], env: dict[str, str]) -> None:
+        self.command, self.env = command, env
+        self.process = self._start()
+
+    def revive(self) -> None:
+        if self.process.poll() is not None:
+            self.process = self._start()
+
+    def end(self) -> None:
+        """With all it has started."""
+        if self.process.poll() is None:
+            for left in psutil.Process(self.process.pid).children(recursive=True):
+                with suppress(psutil.NoSuchProcess):
+                    left.kill()
+            self.process.kill()
+        self.process.wait()
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, *self.command], cwd=CHECKOUT, env=self.env, stdout=subprocess.DEVNULL)
+
+
 @dataclass
 class Scene:
     app: App
@@ -55,28 +85,34 @@ class Scene:
     """What faults have struck is marked below it."""
 
     struck: Path = Path()
-    running: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    running: list[Program] = field(default_factory=list)
     resumed_after: list[float] = field(default_factory=list)
     """Seconds from the start of a sound worker until it has the move, the end of the lease included."""
 
     # -- processes ----------------------------------------------------------------------------------------------
 
-    def start(self, *command: str, **env: str) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(
-            [sys.executable, *command], cwd=CHECKOUT, env={**self.env, **env}, stdout=subprocess.DEVNULL
-        )
-        self.running.append(process)
-        return process
+    def start(self, *command: str, **env: str) -> Program:
+        self.running.append(Program(command, {**self.env, **env}))
+        return self.running[-1]
+
+    def end(self, program: Program) -> None:
+        program.end()
+        self.running.remove(program)
+
+    def revive(self) -> None:
+        """Start again what has ended by itself, as whoever supervises it would."""
+        for program in self.running:
+            program.revive()
 
     @contextmanager
-    def worker(self, region: Region) -> Iterator[subprocess.Popen[bytes]]:
+    def worker(self, region: Region) -> Iterator[None]:
         worker = self.start("manage.py", "work", region.slug)
         try:
-            yield worker
+            yield
         finally:
-            end(worker)
+            self.end(worker)
 
-    def faulty_worker(self, region: Region, fault: str) -> subprocess.Popen[bytes]:
+    def faulty_worker(self, region: Region, fault: str) -> Program:
         self.struck = Path(mkdtemp(dir=self.marks))
         return self.start("-m", "tests.crashes.faults", region.slug, FAULT=fault, FAULT_STRUCK=str(self.struck))
 
@@ -88,8 +124,8 @@ class Scene:
         return not _is_running(int(marks[-1].read_text()))
 
     def end_all(self) -> None:
-        for process in self.running:
-            end(process)
+        for program in self.running:
+            program.end()
 
     # -- what happens -------------------------------------------------------------------------------------------
 
@@ -116,11 +152,38 @@ class Scene:
         return move
 
     def with_a_server_lost(self, dest: Region, fault: str) -> AppMigration:
-        """A move while a server crashes and comes back. However it ends; what is held is tried again."""
+        """A move while a server crashes and comes back."""
         move = self._request(dest)
         self.faulty_worker(dest, fault)
+        return self._however_it_ends(move)
+
+    def troubled(self, dest: Region, point: str, trouble: Trouble, *, lasts: float = 0.0) -> AppMigration:
+        """A move that comes to the point, waits there until there is trouble, and goes on into it. The trouble lasts
+        that many seconds, or until the move is over."""
+        move = self._request(dest)
+        self.faulty_worker(dest, f"pause@{point}")
+        wait_until((self.struck / f"pause@{point}").exists, _ENDED_SECONDS)
+        with trouble():
+            (self.struck / "go").touch()
+            with suppress(AssertionError):
+                wait_until(lambda: is_over(move), lasts)
+        mended, before = time.monotonic(), progress_of(move)
+        wait_until(lambda: self._goes_on(move, before), _RESUMED_SECONDS)
+        self.resumed_after.append(time.monotonic() - mended)
+        return self._however_it_ends(move)
+
+    def _goes_on(self, move: AppMigration, before: tuple[int, str]) -> bool:
+        self.revive()
+        with suppress(Error):
+            return progress_of(move) != before or is_over(move)
+        connection.close()
+        return False
+
+    def _however_it_ends(self, move: AppMigration) -> AppMigration:
+        """What is held is tried again, as a person would once the cause is gone. Then the worker ends."""
 
         def ended() -> bool:
+            self.revive()
             if AppMigration.objects.filter(pk=move.pk, status=Status.HELD).exists():
                 actions.retry(move_id=move.pk, acting_user=None, reason="it is back")
             return is_over(move)
@@ -129,11 +192,36 @@ class Scene:
             wait_until(ended, 2 * _ENDED_SECONDS)
         except AssertionError:
             raise AssertionError(as_text(queries.move(move.pk, viewer=None))) from None
-        end(self.running.pop())
+        self.end(self.running[-1])
         move.refresh_from_db()
         self.app.refresh_from_db()
         self.check()
         return move
+
+    def moves_all_the_same(self, one: Region, other: Region) -> bool:
+        """Whether a move to where the app is not came through, while the portal's database comes and goes."""
+        patiently(lambda: self.app.refresh_from_db())
+        dest = one if self.app.region == other else other
+
+        def ask() -> None:
+            with suppress(Refused):  # it was asked for already, and the answer was lost
+                self._request(dest)
+
+        def is_under_way() -> bool:
+            for move in AppMigration.objects.filter(app=self.app, status__in=ACTIVE):
+                if move.status == Status.HELD:
+                    actions.retry(move_id=move.pk, acting_user=None, reason="it is back")
+                return True
+            return False
+
+        patiently(ask)
+        give_up_at = time.monotonic() + 2 * _ENDED_SECONDS
+        while patiently(is_under_way):
+            assert time.monotonic() < give_up_at, "the move stands still"
+            self.revive()
+            time.sleep(0.1)
+        patiently(lambda: self.app.refresh_from_db())
+        return self.app.region == dest
 
     def tear_down(self, fault: str = "") -> None:
         replica = SourceReplica.objects.get(app=self.app, state=ReplicaState.RETAINED)
@@ -152,11 +240,11 @@ class Scene:
         worker = self.faulty_worker(region, fault)
         wait_until(lambda: self.has_struck(fault), _ENDED_SECONDS)
         if "stop@" in fault:
-            worker.send_signal(signal.SIGSTOP)
+            worker.process.send_signal(signal.SIGSTOP)
         else:
-            end(worker)
+            worker.end()
         yield
-        end(worker)
+        self.end(worker)
 
     # -- what has to hold ---------------------------------------------------------------------------------------
 
@@ -218,8 +306,24 @@ def _is_running(pid: int) -> bool:
         return False
 
 
+def patiently(ask: Callable[[], T]) -> T:
+    """Asks again until the portal's database answers."""
+    while True:
+        try:
+            return ask()
+        except (OperationalError, InterfaceError):
+            connection.close()
+            time.sleep(0.1)
+
+
 def token_of(move: AppMigration) -> int:
     return AppMigration.objects.values_list("fencing_token", flat=True).get(pk=move.pk)
+
+
+def progress_of(move: AppMigration) -> tuple[int, str]:
+    """Changes whenever something is done."""
+    row = AppMigration.objects.get(pk=move.pk)
+    return row.step_runs.exclude(ended_at=None).count(), row.status
 
 
 def await_end(move: AppMigration) -> None:
@@ -231,13 +335,3 @@ def await_end(move: AppMigration) -> None:
 
 def is_over(move: AppMigration) -> bool:
     return AppMigration.objects.filter(pk=move.pk, status__in=TERMINAL).exists()
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    """With all it has started."""
-    if process.poll() is None:
-        for left in psutil.Process(process.pid).children(recursive=True):
-            with suppress(psutil.NoSuchProcess):
-                left.kill()
-        process.kill()
-    process.wait()
