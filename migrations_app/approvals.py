@@ -131,7 +131,7 @@ def valid_until(move: AppMigration) -> datetime:
 def expire_if_overdue(move: AppMigration) -> bool:
     """Whether the consent the move would begin under has run out; the move is aborted then."""
     approval = given_for_start(move)
-    return approval is not None and approval.expires_at < database_now() and _expired(approval)
+    return approval is not None and approval.expires_at < database_now() and expire(approval)
 
 
 def void(move: AppMigration, *, reason: str, findings: Findings) -> None:
@@ -153,15 +153,16 @@ def void(move: AppMigration, *, reason: str, findings: Findings) -> None:
     )
 
 
-def expire_overdue() -> int:
-    """Close requests nobody decided on in time, and consents whose move has not begun in time; how many."""
-    overdue = Approval.objects.filter(expires_at__lt=Now()).select_related("migration__app")
-    waiting = overdue.filter(state=ApprovalState.OPEN)
-    unused = overdue.filter(state=ApprovalState.APPROVED, act__in=STARTS, migration__status=Status.QUEUED)
-    return sum(_expired(approval) for approval in [*waiting, *unused])
+def overdue() -> list[Approval]:
+    """Requests nobody decided on in time, and consents whose move has not begun in time."""
+    past = Approval.objects.filter(expires_at__lt=Now()).select_related("migration__app")
+    waiting = past.filter(state=ApprovalState.OPEN)
+    unused = past.filter(state=ApprovalState.APPROVED, act__in=STARTS, migration__status=Status.QUEUED)
+    return [*waiting, *unused]
 
 
-def _expired(approval: Approval) -> bool:
+def expire(approval: Approval) -> bool:
+    """Close an overdue one; False when somebody was faster."""
     was_given = approval.state == ApprovalState.APPROVED
     reason = "It was approved, but did not begin in time." if was_given else "Nobody decided on it in time."
     with suppress(Refused), transaction.atomic():

@@ -18,8 +18,8 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
-from migrations_app import actions, approvals, audit, preflight, queries
-from migrations_app.engine import completion
+from migrations_app import actions, audit, preflight, queries
+from migrations_app.engine import completion, reconciler
 from migrations_app.engine.journal import Journal
 from migrations_app.engine.lease import claim
 from migrations_app.errors import AbortRequested, Blocker, Refused
@@ -98,7 +98,7 @@ def button(verb: str, move: AppMigration, by: User | None = None) -> Press:
 
 
 def expire() -> None:
-    if not approvals.expire_overdue():
+    if not reconciler.expire_overdue():
         raise Refused([Blocker("nothing_expired", "Nothing has expired, or somebody else saw it first.")])
 
 

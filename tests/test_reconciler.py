@@ -23,14 +23,15 @@ from django.core.management import call_command
 from django.db import OperationalError, connection
 from django.db.models.functions import Now
 
-from migrations_app import alarms, bell
+from migrations_app import alarms, approvals, bell
+from migrations_app.approvals import expire
 from migrations_app.engine.alarms import Trouble, raise_, still_open
 from migrations_app.engine.leadership import leads
 from migrations_app.engine.reconciler import one_round
 from migrations_app.engine.unworked import look_for_workers
-from migrations_app.models import Alarm, AppMigration, Heartbeat
+from migrations_app.models import Alarm, AppMigration, Approval, Heartbeat
 from migrations_app.models.alarm import AlarmCode
-from migrations_app.states import Status
+from migrations_app.states import Act, Status
 from migrations_app.transitions import change_status
 from tests import on_paper
 from tests.waiting import wait_until
@@ -151,6 +152,23 @@ def test_a_row_that_cannot_be_dealt_with_does_not_keep_the_others_waiting(
     assert AppMigration.objects.get(pk=good.pk).status == Status.ABORTING
     assert Heartbeat.objects.exists()
     assert "ValueError: no idea" in capsys.readouterr().out
+
+
+def test_a_request_that_cannot_be_closed_does_not_keep_the_others_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    for slug in ("bad", "good"):
+        move = on_paper.move(on_paper.app(slug), status=Status.AWAITING_APPROVAL)
+        subject = approvals.subject_of(move, Act.MOVE, [])
+        approvals.ask(move, Act.MOVE, requested_by=None, reason="a test", subject=subject)
+    Approval.objects.update(expires_at=Now() - timedelta(seconds=1))
+
+    def refuse_the_bad(approval: Approval) -> bool:
+        if approval.migration.app.slug == "bad":
+            raise ValueError("no idea")
+        return expire(approval)
+
+    monkeypatch.setattr("migrations_app.engine.reconciler.approvals.expire", refuse_the_bad)
+    one_round()
+    assert list(Approval.objects.filter(state="expired").values_list("migration__app__slug", flat=True)) == ["good"]
 
 
 def test_a_round_ends_when_the_portals_database_goes_away(other_session: psycopg.Connection[Any]) -> None:

@@ -10,8 +10,7 @@ import structlog
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
-from migrations_app import bell
-from migrations_app.approvals import expire_overdue
+from migrations_app import approvals, bell
 from migrations_app.clock import database_now
 from migrations_app.engine.journal import blocked_too_long
 from migrations_app.engine.lease import free_and_due
@@ -71,6 +70,15 @@ def abort_overdue() -> int:
             )
             aborted += 1
     return aborted
+
+
+def expire_overdue() -> int:
+    """Close what nobody decided on, or began, in time; how many."""
+    expired = 0
+    for approval in approvals.overdue():
+        with going_on("expire_overdue", approval=approval.pk):
+            expired += approvals.expire(approval)
+    return expired
 
 
 def ring_due() -> int:
