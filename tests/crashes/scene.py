@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory, mkdtemp
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psutil
 import redis
@@ -145,7 +145,7 @@ class Scene:
             with self.worker(dest):
                 wait_until(lambda: token_of(move) > token or is_over(move), _RESUMED_SECONDS)
                 self.resumed_after.append(time.monotonic() - began)
-                await_end(move)
+                self._await(lambda: is_over(move))
         move.refresh_from_db()
         assert move.status == ends, as_text(queries.move(move.pk, viewer=None))
         self.check()
@@ -162,13 +162,13 @@ class Scene:
         that many seconds, or until the move is over."""
         move = self._request(dest)
         self.faulty_worker(dest, f"pause@{point}")
-        wait_until((self.struck / f"pause@{point}").exists, _ENDED_SECONDS)
+        self._await((self.struck / f"pause@{point}").exists)
         with trouble():
             (self.struck / "go").touch()
             with suppress(AssertionError):
                 wait_until(lambda: is_over(move), lasts)
         mended, before = time.monotonic(), progress_of(move)
-        wait_until(lambda: self._goes_on(move, before), _RESUMED_SECONDS)
+        self._await(lambda: self._goes_on(move, before), _RESUMED_SECONDS)
         self.resumed_after.append(time.monotonic() - mended)
         return self._however_it_ends(move)
 
@@ -188,10 +188,7 @@ class Scene:
                 actions.retry(move_id=move.pk, acting_user=None, reason="it is back")
             return is_over(move)
 
-        try:
-            wait_until(ended, 2 * _ENDED_SECONDS)
-        except AssertionError:
-            raise AssertionError(as_text(queries.move(move.pk, viewer=None))) from None
+        self._await(ended, 2 * _ENDED_SECONDS)
         self.end(self.running[-1])
         move.refresh_from_db()
         self.app.refresh_from_db()
@@ -238,13 +235,20 @@ class Scene:
             yield
             return
         worker = self.faulty_worker(region, fault)
-        wait_until(lambda: self.has_struck(fault), _ENDED_SECONDS)
+        self._await(lambda: self.has_struck(fault))
         if "stop@" in fault:
             worker.process.send_signal(signal.SIGSTOP)
         else:
             worker.end()
         yield
         self.end(worker)
+
+    def _await(self, reached: Callable[[], Any], seconds: float = _ENDED_SECONDS) -> None:
+        try:
+            wait_until(reached, seconds)
+        except AssertionError:
+            move = AppMigration.objects.filter(app=self.app).latest("initiated_at")
+            raise AssertionError(as_text(queries.move(move.pk, viewer=None))) from None
 
     # -- what has to hold ---------------------------------------------------------------------------------------
 
@@ -324,13 +328,6 @@ def progress_of(move: AppMigration) -> tuple[int, str]:
     """Changes whenever something is done."""
     row = AppMigration.objects.get(pk=move.pk)
     return row.step_runs.exclude(ended_at=None).count(), row.status
-
-
-def await_end(move: AppMigration) -> None:
-    try:
-        wait_until(lambda: is_over(move), _ENDED_SECONDS)
-    except AssertionError:
-        raise AssertionError(as_text(queries.move(move.pk, viewer=None))) from None
 
 
 def is_over(move: AppMigration) -> bool:
