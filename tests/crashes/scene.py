@@ -173,9 +173,10 @@ class Scene:
         return self._however_it_ends(move)
 
     def _goes_on(self, move: AppMigration, before: tuple[int, str]) -> bool:
+        """Or waits for a person."""
         self.revive()
         with suppress(Error):
-            return progress_of(move) != before or is_over(move)
+            return progress_of(move) != before or is_over(move) or is_held(move)
         connection.close()
         return False
 
@@ -184,7 +185,7 @@ class Scene:
 
         def ended() -> bool:
             self.revive()
-            if AppMigration.objects.filter(pk=move.pk, status=Status.HELD).exists():
+            if is_held(move):
                 actions.retry(move_id=move.pk, acting_user=None, reason="it is back")
             return is_over(move)
 
@@ -328,6 +329,10 @@ def progress_of(move: AppMigration) -> tuple[int, str]:
     """Changes whenever something is done."""
     row = AppMigration.objects.get(pk=move.pk)
     return row.step_runs.exclude(ended_at=None).count(), row.status
+
+
+def is_held(move: AppMigration) -> bool:
+    return AppMigration.objects.filter(pk=move.pk, status=Status.HELD).exists()
 
 
 def is_over(move: AppMigration) -> bool:

@@ -61,13 +61,15 @@ def supervisor() -> Any:
 @contextmanager
 def away(server: str) -> Iterator[None]:
     """Killed, and not started again until the end."""
-    supervisor().signalProcess(f"servers:{server}", "KILL")
-    with suppress(xmlrpc.client.Fault):  # it is down at this very moment
-        supervisor().stopProcess(f"servers:{server}")
+    name = f"servers:{server}"
+    supervisor().signalProcess(name, "KILL")
+    while supervisor().getProcessInfo(name)["statename"] != "STOPPED":
+        with suppress(xmlrpc.client.Fault):  # between two starts there is nothing to stop
+            supervisor().stopProcess(name)
     try:
         yield
     finally:
-        supervisor().startProcess(f"servers:{server}")
+        supervisor().startProcess(name)
 
 
 @contextmanager

@@ -179,15 +179,6 @@ def test_a_server_is_gone_for_a_while(stage: Scene, us: Region, eu: Region, serv
 
 
 @wanted("gone")
-def test_a_server_is_gone_until_the_move_has_ended(stage: Scene, us: Region, eu: Region) -> None:
-    def case(point: str) -> None:
-        move = stage.troubled(eu, point, partial(away, "eu-west-1-s3"), lasts=120)
-        assert move.status == Status.FAILED
-
-    walk(stage, "the destination's blob store gone for good", [f"do:{Step.COPYING_BLOBS}:begin"], case)
-
-
-@wanted("gone")
 def test_a_health_check_that_never_turns_green(stage: Scene, us: Region, eu: Region) -> None:
     stage.env["MOVES_HEALTH_SECONDS"] = "3"
 
