@@ -142,7 +142,8 @@ MOVES_DRAIN_SECONDS = env.float("MOVES_DRAIN_SECONDS", default=120.0)
 # Seconds that one try of a step may take, or its undoing; past it the try has failed for a passing reason. `any` is for
 # all that are not named; what reads or writes all data takes its time.
 MOVES_STEP_DEADLINES = {
-    "any": 900.0,
+    "any": 300.0,
+    "copying_runtime": 3600.0,
     **dict.fromkeys(["dumping_data", "restoring_data", "copying_blobs", "flipping_routing"], 24 * 3600.0),
     **_seconds_by_name("MOVES_STEP_DEADLINES"),
 }

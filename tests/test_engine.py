@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 from django.conf import LazySettings
 from django.db import OperationalError, connection
+from django.db.models import F
 from django.db.models.functions import Now
 
 from migrations_app import actions, queries
@@ -18,7 +19,8 @@ from migrations_app.engine.executor import run_move
 from migrations_app.engine.journal import Journal
 from migrations_app.engine.lease import claim
 from migrations_app.engine.plan import PIVOT, SNAPSHOT
-from migrations_app.errors import LeaseLost, PermanentError, TransientError
+from migrations_app.engine.reconciler import abort_overdue
+from migrations_app.errors import AbortRequested, LeaseLost, PermanentError, TransientError
 from migrations_app.models import App, AppMigration, AuditEvent, Region, SourceReplica
 from migrations_app.move import Move
 from migrations_app.states import WORKED, Direction, RunStatus, Status, Step
@@ -170,6 +172,32 @@ def test_three_deaths_on_one_step_hold_the_move(steps: dict[Step, StandIn], move
         expire(move)
     after = run(move)
     assert (after.status, after.worker_deaths) == (Status.HELD, 3)
+    assert after.last_error == "3 workers died or fell silent in dumping_data."
+
+
+def test_three_deaths_in_an_undoing_say_so_and_what_is_left(
+    steps: dict[Step, StandIn], move: AppMigration, done: list[str]
+) -> None:
+    steps[Step.DUMPING_DATA].on_do = fail(PermanentError("no"))
+    steps[Step.RESERVING_DEST].on_undo = fail(RuntimeError("the worker is gone"))
+    for _ in range(3):
+        with pytest.raises(RuntimeError):
+            run_move(move.pk)
+        expire(move)
+    after = run(move)
+    assert after.status == Status.HELD
+    assert after.last_error.startswith("3 workers died or fell silent in undoing reserving_dest. Not looked at")
+
+
+def test_a_move_held_in_its_undoing_is_not_aborted_again_and_again(
+    steps: dict[Step, StandIn], move: AppMigration, settings: LazySettings
+) -> None:
+    settings.MOVES_BLOCK_BUDGET_SECONDS = {"snapshot": 0}
+    steps[Step.BLOCKING_WRITES].on_do = lambda move: move.stamp("writes_blocked_at")
+    steps[Step.BLOCKING_WRITES].on_undo = fail(PermanentError("an edge is gone"))
+    assert run(move).status == Status.HELD
+    assert abort_overdue() == 0
+    assert queries.move(move.pk, viewer=None).status == Status.HELD
 
 
 def test_a_passing_failure_is_tried_five_times_then_undone(
@@ -279,6 +307,7 @@ def test_a_try_past_its_deadline_has_failed_for_a_passing_reason(
     assert (after.status, after.last_error_code) == (Status.FAILED, "deadline")
 
 
+@pytest.mark.parametrize("asks", [False, True], ids=["and_never_asks", "and_lets_nothing_go"])
 @pytest.mark.parametrize("limit", ["the deadline of the step", "the budget of the block", "an abort"])
 def test_a_runner_that_hangs_past_a_limit_is_ended(
     steps: dict[Step, StandIn],
@@ -286,6 +315,7 @@ def test_a_runner_that_hangs_past_a_limit_is_ended(
     settings: LazySettings,
     monkeypatch: pytest.MonkeyPatch,
     limit: str,
+    asks: bool,
 ) -> None:
     killed = threading.Event()
     monkeypatch.setattr("migrations_app.engine.lease.os.kill", lambda pid, signum: killed.set())
@@ -293,6 +323,9 @@ def test_a_runner_that_hangs_past_a_limit_is_ended(
     def hang(move: Move) -> None:
         if limit == "an abort":
             actions.abort(move_id=move.row.pk, acting_user=None, reason="a test")
+        with suppress(TransientError, AbortRequested):
+            while asks:
+                move.check()
         assert killed.wait(30), "nobody ended it"
         raise RuntimeError("the process is gone")
 
@@ -302,6 +335,23 @@ def test_a_runner_that_hangs_past_a_limit_is_ended(
     if limit == "the budget of the block":
         settings.MOVES_BLOCK_BUDGET_SECONDS = {"snapshot": 0.2}
     steps[Step.BLOCKING_WRITES].on_do = lambda move: move.stamp("writes_blocked_at")
+    steps[Step.DUMPING_DATA].on_do = hang
+    with pytest.raises(RuntimeError):
+        run_move(move.pk)
+
+
+def test_a_runner_that_hangs_without_its_lease_is_ended(
+    steps: dict[Step, StandIn], move: AppMigration, settings: LazySettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = threading.Event()
+    monkeypatch.setattr("migrations_app.engine.lease.os.kill", lambda pid, signum: killed.set())
+
+    def hang(move: Move) -> None:
+        AppMigration.objects.update(fencing_token=F("fencing_token") + 1)
+        assert killed.wait(30), "nobody ended it"
+        raise RuntimeError("the process is gone")
+
+    settings.MOVES_LEASE_SECONDS, settings.MOVES_BEAT_SECONDS = 1, 0.3
     steps[Step.DUMPING_DATA].on_do = hang
     with pytest.raises(RuntimeError):
         run_move(move.pk)

@@ -8,7 +8,8 @@ import psycopg
 import pytest
 
 from migrations_app import actions, audit
-from migrations_app.dataplane.database import proof
+from migrations_app.dataplane.database import proof, replication
+from migrations_app.dataplane.process import no_check
 from migrations_app.engine.journal import Journal
 from migrations_app.errors import PermanentError
 from migrations_app.models import App, AppMigration, Region, SourceReplica
@@ -104,10 +105,21 @@ def test_a_reverse_that_is_held_leaves_the_replica_streaming(
     assert (again.status, again.last_error, again.app.region) == (Status.COMPLETED, "", us)
 
 
+@pytest.mark.parametrize(
+    ("place", "name", "fails"),
+    [(Journal, "pass_pivot", pass_pivot_and_fail), (STEPS[Step.SETTING_UP_REVERSE_REPLICATION], "do", fail)],
+    ids=["held_at_the_pivot", "held_behind_it"],
+)
 def test_what_was_written_over_the_fence_is_not_lost(
-    shop: Shop, us: Region, eu: Region, monkeypatch: pytest.MonkeyPatch
+    shop: Shop,
+    us: Region,
+    eu: Region,
+    monkeypatch: pytest.MonkeyPatch,
+    place: object,
+    name: str,
+    fails: Callable[..., object],
 ) -> None:
-    held = held_in(monkeypatch, STEPS[Step.SETTING_UP_REVERSE_REPLICATION], "do", lambda: moved(shop.app, "eu-west-1"))
+    held = held_in(monkeypatch, place, name, lambda: moved(shop.app, "eu-west-1"), fails)
     with shop.connect(eu) as connection:
         connection.execute("SET default_transaction_read_only = off")
         connection.execute("INSERT INTO item (name) VALUES ('by force')")
@@ -116,8 +128,33 @@ def test_what_was_written_over_the_fence_is_not_lost(
     assert (stuck.status, stuck.last_error_code) == (Status.HELD, "written_behind_fence")
     assert "1 rows in eu-west-1" in stuck.last_error
     with pytest.raises(psycopg.OperationalError, match="CONNECT"):
-        shop.connect(us)
+        shop.connect(eu)
+    with shop.connect(us) as connection, pytest.raises(psycopg.errors.ReadOnlySqlTransaction):
+        connection.execute("INSERT INTO item (name) VALUES ('back')")
     assert shop.sql(eu, "SELECT count(*) FROM item WHERE name = 'by force'") == [(1,)]
+
+
+def test_before_the_pivot_too_what_was_written_over_the_fence_is_not_lost(
+    shop: Shop, eu: Region, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write_by_force_and_fail(move: Move) -> None:
+        with shop.connect(eu) as connection:
+            connection.execute("SET default_transaction_read_only = off")
+            connection.execute("INSERT INTO item (name) VALUES ('by force')")
+        fail()
+
+    monkeypatch.setattr(flipping_routing, "_check_fence_held", write_by_force_and_fail)
+    stuck = moved(shop.app, "eu-west-1")
+    assert (stuck.status, stuck.last_error_code) == (Status.HELD, "written_behind_fence")
+    assert shop.sql(eu, "SELECT count(*) FROM item WHERE name = 'by force'") == [(1,)]
+
+
+def test_a_stream_that_is_read_is_asked_all_the_same(shop: Shop, us: Region, eu: Region) -> None:
+    """As when the source is cut off, and nobody has told the destination that it reads no more."""
+    move = moved(shop.app, "eu-west-1")
+    at = shop.cluster(eu)
+    wait_until(lambda: proof.is_streaming(at, move.name_in_regions))
+    assert replication.pending_changes(at, move.name_in_regions, check=no_check) == 0
 
 
 def test_a_destination_that_is_gone_keeps_no_writes_from_coming_back(

@@ -13,7 +13,10 @@ from psycopg.conninfo import make_conninfo
 
 from migrations_app import actions
 from migrations_app.dataplane import blobs, edge, plain_http, runtime
+from migrations_app.dataplane.database import fence
+from migrations_app.dataplane.database.connection import Cluster
 from migrations_app.dataplane.edge_route import Route
+from migrations_app.dataplane.process import Check
 from migrations_app.engine.plan import PIVOT, SNAPSHOT
 from migrations_app.errors import PermanentError
 from migrations_app.models import App, Region
@@ -46,6 +49,23 @@ def audited(app: App, ledger: Ledger) -> Audit:
     app.refresh_from_db()
     region = app.region
     return audit(make_conninfo(region.database, dbname=app.database), ledger, pictures=bucket(region, app))
+
+
+def test_a_blob_that_comes_behind_the_fence_moves_too(
+    app: App, regions: Regions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a request that was let in before it: no fence of a database holds it up."""
+    late = [blobs.join(bucket(regions[slug], app), "late.txt") for slug in ("us-east-1", "eu-west-1")]
+    shut = fence.shut
+
+    def upload_and_shut(at: Cluster, *, check: Check) -> int:
+        if not blobs.is_file(late[0]):
+            blobs.write_text(late[0], "late")
+        return shut(at, check=check)
+
+    monkeypatch.setattr(fence, "shut", upload_and_shut)
+    assert moved(app, "eu-west-1").status == Status.COMPLETED
+    assert blobs.read_text(late[1]) == "late"
 
 
 def test_there_and_back_under_traffic_without_losing_a_write_or_a_read(app: App, regions: Regions) -> None:

@@ -14,6 +14,7 @@ import xmlrpc.client
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
+from xml.parsers.expat import ExpatError
 
 from migrations_app.dataplane import runner
 from migrations_app.dataplane.plain_http import where
@@ -67,7 +68,7 @@ def call(url: str, method: str, *args: Any, accept: tuple[int, ...] = ()) -> Any
         code = fault.faultCode
     except xmlrpc.client.ProtocolError as error:
         raise _protocol_error(url, error.errcode) from None
-    except (OSError, http.client.HTTPException) as error:
+    except (OSError, http.client.HTTPException, ExpatError, xmlrpc.client.ResponseError) as error:
         raise TransientError(
             f"The supervisord at {where(url)} does not answer: {error}.", code="runtime_unreachable"
         ) from error

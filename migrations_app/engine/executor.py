@@ -61,7 +61,7 @@ def run_move(move_id: UUID | str) -> str:
     except HandedBack as stop:
         sentence = stop.reason
     except LeaseLost:
-        return f"Move {move_id} was taken over by another runner."
+        sentence = "The lease was lost."
     except (OperationalError, InterfaceError) as error:
         sentence, pause = f"The portal's database failed ({type(error).__name__}); it goes on.", timedelta(seconds=1)
     lease.release(due_at=Now() + pause)
@@ -171,15 +171,20 @@ class Executor:
         self.journal.note_error(str(error), error.code)
         reason = f"{step}: {error}"
         if direction is Direction.UNDO:
-            reason = f"Undoing {reason} {orphans.left_by(self.row)}".rstrip()
-            self.journal.note_error(reason, error.code)
-            self.journal.change_status(Status.HELD, verb="hold", reason=reason)
+            self._hold(f"Undoing {reason}", error.code, undoing=True)
         elif self.row.status == Status.QUEUED:
             self.journal.change_status(Status.FAILED, verb="fail", reason=reason)
         elif self.row.pivot_at:
             self.journal.change_status(Status.HELD, verb="hold", reason=reason)
         else:
             self.journal.change_status(Status.ABORTING, verb="fail", reason=reason, ends_as=Status.FAILED)
+
+    def _hold(self, reason: str, code: str, *, undoing: bool) -> None:
+        """What is still there is told afterwards: to look takes time, and may hang as what came before."""
+        self.journal.note_error(reason, code)
+        self.journal.change_status(Status.HELD, verb="hold", reason=reason)
+        if undoing and (left := orphans.left_by(self.row)):
+            self.journal.note_error(f"{reason} {left}", code)
 
     def _back_off(self, error: StepError) -> None:
         """1, 2, 4 … seconds, each up to half longer by chance; an abort or a lost lease ends the pause."""
@@ -206,14 +211,16 @@ class Executor:
 
     def _count_death(self) -> None:
         deaths = self.row.worker_deaths + 1
-        self.journal.note_error(
-            f"The worker died while on {self.row.current_step}.", "worker_died", worker_deaths=deaths
-        )
+        left_open = self.row.step_runs.filter(status=RunStatus.RUNNING).last()
+        undoing = bool(left_open and left_open.direction == Direction.UNDO)
+        at = ("undoing " if undoing else "") + (left_open.step if left_open else self.row.current_step)
+        self.journal.note_error(f"The worker died in {at}.", "worker_died", worker_deaths=deaths)
         if deaths < MAX_WORKER_DEATHS:
             return
-        self.journal.close_open_runs()
-        reason = f"{deaths} workers died on {self.row.current_step}."
+        with self.journal.locked():
+            self.journal.close_open_runs()
+        reason = f"{deaths} workers died or fell silent in {at}."
         if self.row.status == Status.QUEUED:
             self.journal.change_status(Status.FAILED, verb="fail", reason=reason)
         else:
-            self.journal.change_status(Status.HELD, verb="hold", reason=reason)
+            self._hold(reason, "worker_died", undoing=undoing)

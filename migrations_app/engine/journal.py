@@ -19,7 +19,7 @@ from django.db.models import F, TextField, Value
 from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Coalesce, JSONObject, Now
 
-from migrations_app.engine.lease import Lease
+from migrations_app.engine.lease import Lease, now
 from migrations_app.errors import AbortRequested, LeaseLost, TransientError
 from migrations_app.models import App, AppMigration, StepRun
 from migrations_app.move import Move
@@ -27,6 +27,8 @@ from migrations_app.states import Direction, RunStatus, Status, Step
 from migrations_app.transitions import change_status, record
 
 _PROGRESS_SECONDS = 1.0
+_BETWEEN_TRIES_SECONDS = 120.0
+"""The longest pause, or a look at what an undoing leaves behind; what takes longer hangs."""
 
 
 def appended_act(text: str) -> CombinedExpression:
@@ -39,9 +41,15 @@ def blocked_too_long(seconds: float) -> str:
     return f"Writes were blocked for longer than the {seconds} s they may be."
 
 
-def deadline_of(step: Step) -> float:
-    """Seconds that a try may take, or its undoing."""
-    return settings.MOVES_STEP_DEADLINES.get(step, settings.MOVES_STEP_DEADLINES["any"])
+def deadline_of(step: Step, direction: Direction, move: AppMigration) -> float:
+    """Seconds that a try may take. Past the pivot nothing is read or written that grows with the app; what is undone
+    while writes are open may take its time: a database to drop, a bucket to empty."""
+    of_any: float = settings.MOVES_STEP_DEADLINES["any"]
+    if direction is Direction.UNDO:
+        blocked = move.writes_blocked_at and not move.writes_unblocked_at
+        return of_any if blocked else max(settings.MOVES_STEP_DEADLINES.values())
+    own: float = settings.MOVES_STEP_DEADLINES.get(step, of_any)
+    return min(own, of_any) if move.pivot_at else own
 
 
 log = structlog.get_logger()
@@ -58,7 +66,7 @@ class Journal(Move):
         self._progress_at = 0.0
         self._block_budget = self.row.block_budget
         self._block_ends_at: float | None = None
-        self._deadline = math.inf
+        self._seconds, self._deadline = 0.0, math.inf
         self._watch_block()
 
     # -- Move: what steps use -------------------------------------------------------------------------------
@@ -73,7 +81,7 @@ class Journal(Move):
             return
         if self.lease.abort_wanted.is_set():
             raise AbortRequested
-        if self._block_ends_at is not None and self.row.pivot_at is None and time.monotonic() > self._block_ends_at:
+        if self._block_ends_at is not None and self.row.pivot_at is None and now() > self._block_ends_at:
             self.change_status(
                 Status.ABORTING,
                 verb="abort",
@@ -113,6 +121,8 @@ class Journal(Move):
                 record("pass_pivot", migration=row)
         self.row.refresh_from_db(fields=["pivot_at"])
         self.app.refresh_from_db(fields=["region"])
+        if self.run:
+            self._limit_try(deadline_of(Step(self.run.step), Direction.DO, self.row))
 
     # -- the executor's side ----------------------------------------------------------------------------------
 
@@ -138,8 +148,7 @@ class Journal(Move):
             row.next_try_at = None
             row.save(update_fields=["current_step", "step_started_at", "retry_count", "worker_deaths", "next_try_at"])
         self.row.refresh_from_db()
-        self._deadline = time.monotonic() + deadline_of(step)
-        self._limit_runner()
+        self._limit_try(deadline_of(step, direction, self.row))
 
     def close_open_runs(self) -> None:
         """A run that a dead runner left open is not running."""
@@ -152,6 +161,7 @@ class Journal(Move):
             log.info("step.ended", move=str(self.row.pk), step=str(self.run.step), status=str(status), reason=reason)
         self._write_run(status=status, ended_at=Now(), reason=reason, error_code=error_code)
         self.run = None
+        self.lease.limit_at = now() + _BETWEEN_TRIES_SECONDS
 
     def note_error(self, reason: str, code: str, **fields: Any) -> None:
         self.lease.write(last_error=reason, last_error_code=code, **fields)
@@ -191,20 +201,25 @@ class Journal(Move):
         with connection.cursor() as cursor:
             cursor.execute("SELECT extract(epoch FROM clock_timestamp() - %s)", [self.row.writes_blocked_at])
             blocked_for = float(cursor.fetchone()[0])
-        self._block_ends_at = time.monotonic() + self._block_budget - blocked_for
+        self._block_ends_at = now() + self._block_budget - blocked_for
+        self._limit_runner()
+
+    def _limit_try(self, seconds: float) -> None:
+        self._seconds, self._deadline = seconds, now() + seconds
         self._limit_runner()
 
     def _limit_runner(self) -> None:
-        """What hangs is not to outlive the step's deadline, nor the time writes may be blocked."""
+        """What hangs is not to outlive the step's deadline, nor the time writes may be blocked, nor an abort."""
         ends = None if self.undoing or self.row.pivot_at else self._block_ends_at
         self.lease.limit_at = min(self._deadline, math.inf if ends is None else ends)
+        if self.lease.abort_wanted.is_set() and not self.undoing:
+            self.lease.limit_at = min(self.lease.limit_at, now())
 
     def _check_deadline(self) -> None:
-        if self.run and time.monotonic() > self._deadline:
-            seconds = deadline_of(Step(self.run.step))
-            self._deadline = math.inf  # what cleans up after it may take its time
+        if self.run and now() > self._deadline:
+            self._deadline = math.inf  # said once; what cleans up asks again
             raise TransientError(
-                f"It was not done within {seconds:.0f} s.",
+                f"It was not done within {self._seconds:.0f} s.",
                 hint="MOVES_STEP_DEADLINES sets how long a try of a step may take.",
                 code="deadline",
             )

@@ -2,8 +2,9 @@
 
 Claiming is one compare-and-set update by the database's clock; it raises the fencing token, so a runner that lost its
 lease finds its writes refused. A keeper thread renews the lease and looks whether somebody wants the move aborted; its
-session holds an advisory lock, which shows that the process is there, whatever became of its lease. When the runner
-does not let go of what it does though it has to, the keeper ends the process: then another runner can go on.
+session holds an advisory lock, which shows that the process is there, whatever became of its lease. A second thread,
+which speaks to nobody, ends the process when the runner does not let go though it has to: then another one can go on
+(docs/decisions/0012).
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ log = structlog.get_logger()
 T = TypeVar("T", bound=Leased)
 
 _LOOK_SECONDS = 0.5
+_RELEASE_SECONDS = 600
 _LOCK = 0x6D6F7665
 """'move': keeps clear of other advisory locks."""
 
@@ -45,6 +47,11 @@ SELECT EXISTS (SELECT FROM pg_locks JOIN pg_database d ON d.oid = database
  WHERE locktype = 'advisory' AND granted AND datname = current_database() AND objsubid = 2
    AND classid::bigint = %s AND objid::bigint = hashtext(%s)::bigint & 4294967295)
 """
+
+
+def now() -> float:
+    """Seconds on a clock that only counts, and goes on while the machine is suspended."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def free_and_due() -> Q:
@@ -67,13 +74,11 @@ class Lease(Generic[T]):
     """Who had the row and did not give it back, as owner() words it."""
     previous_is_alive: bool
     """It still has its session, though no lease."""
-    renewed_at: float = field(default_factory=time.monotonic)
+    renewed_at: float = field(default_factory=now)
     taken_over: threading.Event = field(default_factory=threading.Event)
     abort_wanted: threading.Event = field(default_factory=threading.Event)
     limit_at: float = math.inf
-    """Monotonic time by which the runner has to let go of what it does now."""
-    checked_at: float = field(default_factory=time.monotonic)
-    """Monotonic time at which the runner last asked whether it has to."""
+    """Time, as now() has it, by which the runner has to be done with what it does, or to have let go of it."""
     notes: list[str] = field(default_factory=list)
     """What was found of earlier runners and ended, a sentence each."""
 
@@ -89,11 +94,10 @@ class Lease(Generic[T]):
     @property
     def lost(self) -> bool:
         """Another runner has the row, or may have: the lease was not renewed in time, whatever its keeper hangs in."""
-        return self.taken_over.is_set() or time.monotonic() - self.renewed_at > settings.MOVES_LEASE_SECONDS
+        return self.taken_over.is_set() or now() - self.renewed_at > settings.MOVES_LEASE_SECONDS
 
     def check(self, *, blocked: bool = False) -> None:
         """LeaseLost, or HandedBack when this process is to stop. `blocked`: the app's writes are, so rather finish."""
-        self.checked_at = time.monotonic()
         if self.lost:
             raise LeaseLost
         if stopping.is_wanted(blocked=blocked):
@@ -101,8 +105,9 @@ class Lease(Generic[T]):
 
     @property
     def hangs(self) -> bool:
-        """The runner had to let go a whole lease ago and has not asked since: it waits for what never comes."""
-        return self.checked_at < self.limit_at < time.monotonic() - settings.MOVES_LEASE_SECONDS
+        """The runner had to let go a whole lease ago, and has not: it waits for what never comes."""
+        had_to = min(self.limit_at, self.renewed_at + settings.MOVES_LEASE_SECONDS)
+        return had_to < now() - settings.MOVES_LEASE_SECONDS
 
     def note(self, text: str) -> None:
         log.warning("lease.predecessor", row=self.name, token=self.token, ended=text)
@@ -119,15 +124,15 @@ class Lease(Generic[T]):
             raise LeaseLost
 
     def release(self, **fields: Any) -> None:
-        """Give the row back; waits for the portal's database, but no longer than a lease lasts."""
-        give_up_at = time.monotonic() + settings.MOVES_LEASE_SECONDS
+        """Give the row back, if it is still this runner's. Waits for the portal's database."""
+        give_up_at = now() + _RELEASE_SECONDS
         while True:
             try:
                 self.mine.update(lease_owner="", lease_expires_at=None, **fields)
                 return
             except (OperationalError, InterfaceError):
                 connection.close()
-                if time.monotonic() > give_up_at:
+                if now() > give_up_at:
                     raise
                 time.sleep(_LOOK_SECONDS)
 
@@ -136,6 +141,7 @@ class Lease(Generic[T]):
         """Keep the lease alive in a thread while the body runs, and act in the regions as its runner."""
         stop = threading.Event()
         keeper = threading.Thread(target=self._keep, args=(stop,), name="lease-keeper", daemon=True)
+        guard = threading.Thread(target=self._guard, args=(stop,), name="lease-guard", daemon=True)
         with ExitStack() as undo:
             undo.callback(_sign_off)
             self._sign_on()
@@ -143,7 +149,14 @@ class Lease(Generic[T]):
             undo.callback(keeper.join)
             undo.callback(stop.set)
             keeper.start()
+            guard.start()
             yield
+
+    def _guard(self, stop: threading.Event) -> None:
+        while not stop.wait(_LOOK_SECONDS):
+            if self.hangs:
+                log.error("lease.runner_hangs", row=self.name, token=self.token)
+                os.kill(os.getpid(), signal.SIGKILL)  # its subprocesses die with it
 
     def _sign_on(self) -> None:
         """Let this thread's session be known by its name, and end in the server if it stops in a transaction: the next
@@ -166,13 +179,13 @@ class Lease(Generic[T]):
         locked = False
         try:
             while not self.lost:
-                now = time.monotonic()
+                began = now()
                 try:
                     locked = locked or self._lock()
-                    if now - self.renewed_at >= settings.MOVES_BEAT_SECONDS and self.mine.update(
+                    if began - self.renewed_at >= settings.MOVES_BEAT_SECONDS and self.mine.update(
                         lease_expires_at=_expiry()
                     ):
-                        self.renewed_at = now
+                        self.renewed_at = began
                     row = self.rows.filter(pk=self.pk).values("fencing_token", *self._status_field()).first()
                 except Error as error:
                     log.warning("lease.keeper_cannot_reach_database", error=type(error).__name__)
@@ -180,9 +193,6 @@ class Lease(Generic[T]):
                     locked = False
                 else:
                     self._take_in(row)
-                if self.hangs:
-                    log.error("lease.runner_hangs", row=self.name, token=self.token)
-                    os.kill(os.getpid(), signal.SIGKILL)  # its subprocesses die with it
                 if stop.wait(_LOOK_SECONDS):
                     return
         finally:
@@ -192,7 +202,7 @@ class Lease(Generic[T]):
         if row is None or row["fencing_token"] != self.token:
             self.taken_over.set()
         elif row.get("status") == Status.ABORTING and not self.abort_wanted.is_set():
-            self.limit_at = min(self.limit_at, time.monotonic())
+            self.limit_at = min(self.limit_at, now())
             self.abort_wanted.set()
 
     def _status_field(self) -> list[str]:
@@ -201,7 +211,7 @@ class Lease(Generic[T]):
 
 def claim(rows: QuerySet[T], pk: Any, *, named_by: str = "pk") -> Lease[T] | None:
     """Claim the row if it is in `rows`, due, and free; None otherwise. `named_by`: the field that holds a move's id."""
-    asked_at = time.monotonic()
+    asked_at = now()
     previous, name = rows.filter(pk=pk).values_list("lease_owner", named_by).first() or ("", "")
     claimed = (
         rows.filter(free_and_due(), pk=pk)

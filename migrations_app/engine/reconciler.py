@@ -57,6 +57,7 @@ def abort_overdue() -> int:
     blocked = AppMigration.objects.filter(
         free_and_due(),
         status__in=[Status.RUNNING, Status.HELD],
+        ends_as="",  # else it is held in its undoing, and writes stay blocked for what that stumbled over
         pivot_at__isnull=True,
         writes_unblocked_at__isnull=True,
         writes_blocked_at__isnull=False,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from django.conf import settings
 
+from migrations_app.dataplane.database.connection import is_away
 from migrations_app.dataplane.database.stream import MISSING, Applying, Sending
 from migrations_app.engine.alarms import Trouble
 from migrations_app.errors import StepError
@@ -14,11 +15,6 @@ from migrations_app.models.alarm import AlarmCode
 
 _NEAR = 0.8
 """Of max_slot_wal_keep_size: when so much of it is kept, that is an alarm."""
-
-
-def is_away(error: StepError) -> bool:
-    """The cluster was not to be reached, or let us not in; anything else is said of one replica."""
-    return error.code in ("database_away", "database_login") or error.code.startswith(("database_08", "database_57P"))
 
 
 def region_trouble(region: Region, said: str) -> Trouble:

@@ -15,7 +15,7 @@ from migrations_app.dataplane import blobs, runtime
 from migrations_app.dataplane.database import creation, identity, replication, roles, tripwire
 from migrations_app.engine import predecessor
 from migrations_app.engine.journal import appended_act
-from migrations_app.engine.lease import Lease, claim
+from migrations_app.engine.lease import Lease, claim, now
 from migrations_app.errors import HandedBack, LeaseLost, StepError
 from migrations_app.models import AppMigration, SourceReplica
 from migrations_app.move import bucket, cluster, host
@@ -23,6 +23,8 @@ from migrations_app.states import ACTIVE, ReplicaState
 from migrations_app.transitions import record
 
 _LOOK_AGAIN = timedelta(seconds=15)
+_ACT_SECONDS = 3600
+"""What one act may take before its runner is ended as one that hangs; the next one goes on where it was."""
 
 
 def run_teardown(replica_id: int) -> str:
@@ -41,7 +43,8 @@ def run_teardown(replica_id: int) -> str:
         lease.release(due_at=Now())
         return stop.reason
     except LeaseLost:
-        return f"Replica {replica_id} was taken over by another runner."
+        lease.release(due_at=Now())
+        return "The lease was lost."
     except (OperationalError, InterfaceError) as error:
         lease.release(due_at=Now() + timedelta(seconds=1))
         return f"The portal's database failed ({type(error).__name__}); it goes on."
@@ -70,6 +73,7 @@ class Teardown:
         self.app = self.replica.app
 
     def run(self) -> None:
+        self._limit_act()
         self._end_stream()
         self._drop_database()
         if self.app.blobs:
@@ -132,3 +136,7 @@ class Teardown:
 
     def _act(self, text: str) -> None:
         self.lease.write(acts=appended_act(text))
+        self._limit_act()
+
+    def _limit_act(self) -> None:
+        self.lease.limit_at = now() + _ACT_SECONDS

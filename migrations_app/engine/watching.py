@@ -19,11 +19,11 @@ from django.conf import settings
 from django.db.models import QuerySet
 
 from migrations_app.clock import database_now
-from migrations_app.dataplane.database.connection import Cluster
+from migrations_app.dataplane.database.connection import Cluster, is_away
 from migrations_app.dataplane.database.stream import MISSING, Applying, Sending, look_at_primary, look_at_replica
 from migrations_app.engine import alarms
 from migrations_app.engine.reconciler import going_on
-from migrations_app.engine.replica_troubles import is_away, judge, region_trouble
+from migrations_app.engine.replica_troubles import judge, region_trouble
 from migrations_app.errors import PermanentError, StepError
 from migrations_app.models import Alarm, AppMigration, Region, SourceReplica
 from migrations_app.models.alarm import AlarmCode

@@ -19,6 +19,19 @@ def skip(move: Move) -> str:
 
 
 def do(move: Move) -> None:
+    copied = _make_equal(move)
+    totals = blobs.totals(bucket(move.dest, move.app), check=move.check)
+    move.remember(blobs=totals.count, blob_bytes=totals.bytes)
+    move.act(f"Copied {copied.count} blobs; all {totals.count} have the same names, sizes and checksums.")
+
+
+def catch_up(move: Move) -> None:
+    """Once more, when nothing at the source writes any more: what a request from before the fence has put there."""
+    copied = _make_equal(move)
+    move.act(f"Copied {copied.count} blobs that came behind the fence; both sides have the same.")
+
+
+def _make_equal(move: Move) -> blobs.BlobTotals:
     source, dest = bucket(move.source, move.app), bucket(move.dest, move.app)
     copied = blobs.sync(
         source,
@@ -34,16 +47,14 @@ def do(move: Move) -> None:
             f"{len(differing)} blobs differ, the first of them {differing[0].path} ({differing[0].kind}).",
             code="blobs_differ",
         )
-    totals = blobs.totals(dest)
-    move.remember(blobs=totals.count, blob_bytes=totals.bytes)
-    move.act(f"Copied {copied.count} blobs; all {totals.count} have the same names, sizes and checksums.")
+    return copied
 
 
 def undo(move: Move) -> None:
     if move.is_reverse:
         move.act(f"The blobs in {move.dest} stay with the replica.")
         return
-    blobs.purge(bucket(move.dest, move.app))
+    blobs.purge(bucket(move.dest, move.app), check=move.check)
     if move.fact("bucket_made") is False:
         blobs.make(bucket(move.dest, move.app))
     move.act(f"Deleted the copies in {move.dest}.")

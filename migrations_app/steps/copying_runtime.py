@@ -49,5 +49,5 @@ def undo(move: Move) -> None:
         runtime.stop(dest, program, wait=True, check=move.check)
         move.act(f"Stopped {program} in {move.dest}.")
     elif move.fact("program_reserved"):
-        runtime.remove(dest, program)
+        runtime.remove(dest, program, check=move.check)
         move.act(f"Stopped and removed {program} in {move.dest}.")

@@ -1,28 +1,32 @@
 """flipping_routing: the pivot. The destination becomes the app's region.
 
-What changes: edges send reads to the destination, the hard fence goes up at the source, the app's region changes, the
-    source's process stops. Writes are still refused everywhere.
+What changes: edges send reads to the destination, the hard fence goes up at the source, its process stops, the app's
+    region changes. Writes are still refused everywhere.
 Done when: every edge routes to the destination, and nobody can write at the source.
-Undo: take the hard fence down; reads come back with the writes (blocking_writes). After the pivot is committed only
-    while the destination has never taken writes: then the source's process is started again, too.
+Undo: take the hard fence down, start the source's process, bring reads back; then shut the destination and ask whether
+    anybody wrote there. After the pivot is committed only while the destination has never taken writes.
 How long: the comparison of both sides, then an instant.
 
 Reads move before the hard fence goes up, so that none fails for want of a database; both sides are equal and neither
 takes writes, so it does not matter which one answers (docs/decisions/0002). Every gate comes before the commit:
 
-    drained → equal → way back made ready → reads moved → hard fence → nothing written behind → commit
+    drained → equal → way back made ready → reads moved → hard fence → process stopped, blobs equal still
+    → nothing written behind → commit
 """
 
 from __future__ import annotations
+
+from contextlib import suppress
 
 from django.conf import settings
 from django.utils import timezone
 
 from migrations_app.dataplane import runtime
 from migrations_app.dataplane.database import fence, leftovers, tripwire
-from migrations_app.errors import PermanentError
+from migrations_app.errors import PermanentError, StepError
 from migrations_app.move import Move, host
 from migrations_app.steps import routing, way_back
+from migrations_app.steps.copying_blobs import catch_up
 from migrations_app.steps.copying_runtime import start_program
 from migrations_app.steps.reserving_dest import drain
 from migrations_app.verification.comparison import compare
@@ -48,23 +52,31 @@ def do(move: Move) -> None:
     ended = fence.shut(move.source_db, check=move.check)
     move.act(f"Hard fence in {move.source}: no app role can connect; ended {ended} sessions.")
     if not move.row.pivot_at:
+        _stop_source(move)
+        if move.app.blobs:
+            catch_up(move)
         _check_fence_held(move)
         move.pass_pivot()
         move.act(f"Past the point of no return: {move.app} lives in {move.dest}.")
+
+
+def _stop_source(move: Move) -> None:
+    """What a request let in before the fence still writes into the blob store, no fence of a database holds up."""
     if move.app.program:
         move.remember(source_stopped=True)
-        runtime.stop(host(move.source), move.app.program, wait=False)
+        runtime.stop(host(move.source), move.app.program, wait=True, check=move.check)
         move.act(f"Stopped {move.app.program} in {move.source}; its files stay.")
 
 
 def undo(move: Move) -> None:
     fence.open_up(move.source_db, move.fact("source")["connect"])
-    if move.is_reverse:
-        way_back.undo_identity(move)
-    move.act(f"The app may connect in {move.source} again; its reads come back with its writes.")
+    move.act(f"The app may connect in {move.source} again.")
     if move.fact("source_stopped"):
         runtime.stop(host(move.source), move.app.program, wait=True, check=move.check)  # it may still be stopping
         start_program(move, move.source)
+    with suppress(StepError):  # an edge that does not answer is the business of blocking_writes
+        routing.route(move, move.source, fenced=True)
+    way_back.ask_before_undoing(move)
 
 
 def _bring_up_to_date(move: Move) -> None:

@@ -18,6 +18,7 @@ from migrations_app.dataplane.database import creation, fence, proof, replicatio
 from migrations_app.errors import PermanentError
 from migrations_app.move import Move, bucket
 from migrations_app.states import Status
+from migrations_app.steps import way_back
 
 
 def skip(move: Move) -> str:
@@ -39,15 +40,17 @@ def do(move: Move) -> None:
 
 
 def undo(move: Move) -> None:
+    way_back.ask_if_not_asked(move)
     replication.unpublish(move.dest_db, move.name, check=move.check)
     if move.is_reverse:
+        way_back.undo_identity(move)
         proof.lift_sentinel(move.source_db, move.dest_db, stream=stream_name(move))
         move.act("Took the sentinel away; the replica goes on streaming.")
     elif move.fact("database_reserved"):
         creation.drop(move.dest_db)
         move.act(f"Dropped database {move.app.database} in {move.dest}.")
     if move.fact("bucket_made"):
-        blobs.purge(bucket(move.dest, move.app))
+        blobs.purge(bucket(move.dest, move.app), check=move.check)
         move.act(f"Removed the bucket {move.app.blobs} in {move.dest}.")
     drop_roles(move, move.fact("roles_made", []))
 
@@ -115,7 +118,7 @@ def _reserve_bucket(move: Move) -> None:
     path = bucket(move.dest, move.app)
     if move.fact("bucket_made") is None:
         there = blobs.exists(path)
-        if there and blobs.totals(path).count:
+        if there and blobs.totals(path, check=move.check).count:
             raise PermanentError(
                 f"{move.dest} already has a bucket {move.app.blobs}, and it is not empty.",
                 hint="Empty or remove it, then request the move again.",

@@ -13,8 +13,8 @@ from django.conf import settings
 
 from migrations_app.dataplane.database import creation, dump, identity, leftovers
 from migrations_app.move import Move
+from migrations_app.steps import way_back
 from migrations_app.steps.reserving_dest import create_empty
-from migrations_app.steps.setting_up_reverse_replication import refuse_if_written
 
 
 def skip(move: Move) -> str:
@@ -25,9 +25,9 @@ def do(move: Move) -> None:
     dest, jobs = move.dest_db, settings.MOVES_COPY_JOBS
     dump.verify(move.dump_folder, check=move.check)
     if not dest.exists() or not creation.is_empty(dest):
+        move.act("An earlier attempt left rows behind; begins with an empty database again.")
         creation.drop(dest)
         create_empty(move)
-        move.act("An earlier attempt left rows behind; began with an empty database again.")
     with move.source_db.connect() as connection:
         total = len(identity.tables(connection))
     dump.restore(
@@ -46,7 +46,6 @@ def do(move: Move) -> None:
 
 
 def undo(move: Move) -> None:
-    if move.fact("dest_is_asked") is False:
-        refuse_if_written(move)
+    way_back.ask_if_not_asked(move)
     creation.drop(move.dest_db)
     move.act(f"Dropped what was restored in {move.dest}.")

@@ -4,8 +4,7 @@ What changes: at the source the subscription to what way_back.py made at the des
     identities. All before writes open, so no row is copied and none missed.
 Done when: a row written at the destination has arrived at the source.
 Undo: none once it is done. Held before that, a move can be gone back from: the destination has taken no write, so both
-    sides are equal. It is shut and asked whether that is true; what was made at the source goes, and in a reverse the
-    stream that was ended flows again.
+    sides are equal. What was made at the source goes, and in a reverse the stream that was ended flows again.
 How long: seconds.
 """
 
@@ -13,8 +12,7 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from migrations_app.dataplane.database import fence, identity, proof, replication, tripwire
-from migrations_app.errors import PermanentError, TransientError
+from migrations_app.dataplane.database import identity, proof, replication, tripwire
 from migrations_app.move import Move
 from migrations_app.steps.reserving_dest import stream_name
 
@@ -42,11 +40,6 @@ def do(move: Move) -> None:
 
 def undo(move: Move) -> None:
     replication.unsubscribe(move.source_db, move.name)
-    move.remember(dest_is_asked=False)
-    try:
-        refuse_if_written(move)
-    except TransientError as error:
-        move.act(f"{move.dest} cannot be asked now, and will be before anything there is dropped: {error}")
     identity.restore_identity(move.source_db, move.fact("identity_given_source", []))
     if move.row.reverses:
         replication.publish(move.source_db, stream_name(move))
@@ -55,22 +48,6 @@ def undo(move: Move) -> None:
     else:
         proof.drop_sentinel(move.source_db)
         move.act(f"{move.source} subscribes to nothing any more.")
-
-
-def refuse_if_written(move: Move) -> None:
-    """Shut the destination and ask whether anybody stepped over its fence: going back would lose that.
-
-    Errors: PermanentError `written_behind_fence`; TransientError when the destination does not answer.
-    """
-    fence.shut(move.dest_db, check=move.check)
-    written = replication.pending_changes(move.dest_db, move.name)
-    if written:
-        raise PermanentError(
-            f"Somebody wrote {written} rows in {move.dest} behind the fence, which {move.source} does not have.",
-            hint=f"Look at them there. Once they are of no use, drop slot {move.name} there and try again.",
-            code="written_behind_fence",
-        )
-    move.remember(dest_is_asked=True)
 
 
 def _prove(move: Move) -> float:

@@ -6,7 +6,9 @@ slot waits for every write transaction of the cluster, other apps' too.
 
 from __future__ import annotations
 
-from migrations_app.dataplane.database import identity, proof, replication
+from migrations_app.dataplane.database import fence, identity, proof, replication
+from migrations_app.dataplane.database.connection import is_away
+from migrations_app.errors import PermanentError, TransientError
 from migrations_app.move import Move
 
 
@@ -23,6 +25,40 @@ def prepare(move: Move) -> None:
     proof.make_sentinel(dest)
     replication.publish(dest, move.name)
     move.act(f"Made publication and slot {move.name} in {move.dest}.")
+
+
+def ask_before_undoing(move: Move) -> None:
+    """refuse_if_written(), but a destination that cannot be reached keeps no writes from coming back: then it is asked
+    before anything there is dropped (ask_if_not_asked)."""
+    move.remember(dest_is_asked=False)
+    try:
+        refuse_if_written(move)
+    except TransientError as error:
+        if not is_away(error):
+            raise
+        move.act(f"{move.dest} cannot be asked now, and will be before anything there is dropped: {error}")
+
+
+def ask_if_not_asked(move: Move) -> None:
+    if move.fact("dest_is_asked") is False:
+        refuse_if_written(move)
+
+
+def refuse_if_written(move: Move) -> None:
+    """Shut the destination and ask whether anybody stepped over its fence: going back would lose that.
+
+    Errors: PermanentError `written_behind_fence`; TransientError when the destination does not answer.
+    """
+    if move.dest_db.exists():
+        fence.shut(move.dest_db, check=move.check)
+    written = replication.pending_changes(move.dest_db, move.name, check=move.check)
+    if written:
+        raise PermanentError(
+            f"Somebody wrote {written} rows in {move.dest} behind the fence, which {move.source} does not have.",
+            hint=f"Look at them there. Once they are of no use, drop slot {move.name} there and try again.",
+            code="written_behind_fence",
+        )
+    move.remember(dest_is_asked=True)
 
 
 def undo_identity(move: Move) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -26,6 +26,8 @@ from migrations_app.verification.report import Report
 Table = tuple[str, str]
 Digest = tuple[int, int]
 """`(rows, sum of the rows' 64-bit hashes)`."""
+
+_CANCEL_SECONDS = 5.0
 
 _TABLES = """
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -88,7 +90,8 @@ class _Sides:
         except BaseException as error:
             self.interrupted = error
             for connection in list(self._sessions):
-                connection.cancel()
+                with suppress(psycopg.Error):
+                    connection.cancel_safe(timeout=_CANCEL_SECONDS)
             raise
 
 

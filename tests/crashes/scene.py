@@ -189,7 +189,7 @@ class Scene:
                 actions.retry(move_id=move.pk, acting_user=None, reason="it is back")
             return is_over(move)
 
-        self._await(ended, 2 * _ENDED_SECONDS)
+        self._await(lambda: patiently(ended), 2 * _ENDED_SECONDS)
         self.end(self.running[-1])
         move.refresh_from_db()
         self.app.refresh_from_db()

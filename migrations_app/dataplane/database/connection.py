@@ -210,6 +210,11 @@ def _as_step_error(where: str, error: psycopg.Error) -> StepError:
     return PermanentError(reason, code=f"database_{state or 'error'}")
 
 
+def is_away(error: StepError) -> bool:
+    """The cluster was not to be reached, or let us not in."""
+    return error.code in ("database_away", "database_login") or error.code.startswith(("database_08", "database_57P"))
+
+
 def rows(connection: psycopg.Connection[Any], query: Query, *params: Any) -> list[Any]:
     return connection.execute(query, params or None).fetchall()
 

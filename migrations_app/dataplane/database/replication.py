@@ -7,6 +7,7 @@ ever) and none is missed. What is made for a move bears the move's name, in both
 from __future__ import annotations
 
 import secrets
+import time
 from typing import Any
 
 import psycopg
@@ -121,10 +122,11 @@ def unpublish(primary: Cluster, name: str, *, check: Check) -> None:
             admin.execute(sql.SQL("DROP ROLE {}").format(role))
 
 
-def pending_changes(primary: Cluster, name: str) -> int:
-    """Row changes at the primary that its stream has not carried yet, the sentinel's left out; at most 1000 count.
+def pending_changes(primary: Cluster, name: str, *, check: Check) -> int:
+    """Row changes at the primary that its stream has not carried yet; at most 1000 count. Left out are the sentinel's,
+    and from PostgreSQL 16 on what another stream brought there.
 
-    0 as well when database, slot or publication are not there. The slot may not be in use.
+    0 as well when database, slot or publication are not there. Whoever still reads the slot is ended.
     """
     if not primary.exists():
         return 0
@@ -132,13 +134,7 @@ def pending_changes(primary: Cluster, name: str) -> int:
         if not value(connection, "SELECT count(*) FROM pg_publication WHERE pubname = %s", name):
             return 0
         value(connection, "SELECT pg_logical_emit_message(true, 'portal', '')")  # flushes what others have committed
-        messages = rows(
-            connection,
-            "SELECT c.data FROM pg_replication_slots s, pg_logical_slot_peek_binary_changes("
-            "s.slot_name, NULL, 1000, 'proto_version', '1', 'publication_names', %s) c WHERE s.slot_name = %s",
-            sql.Identifier(name).as_string(),
-            name,
-        )
+        messages = _peek(connection, name, check)
     ours: set[bytes] = set()
     found = 0
     for (message,) in messages:
@@ -147,3 +143,31 @@ def pending_changes(primary: Cluster, name: str) -> int:
             ours.add(relation)
         found += kind == b"T" or (kind in (b"I", b"U", b"D") and relation not in ours)
     return found
+
+
+def _peek(connection: psycopg.Connection[Any], name: str, check: Check) -> list[Any]:
+    options = ["proto_version", "1", "publication_names", sql.Identifier(name).as_string()]
+    if connection.info.server_version >= 160000:
+        options += ["origin", "none"]
+    give_up_at = time.monotonic() + 30
+    while True:
+        rows(
+            connection,
+            "SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots "
+            "WHERE slot_name = %s AND active_pid IS NOT NULL",
+            name,
+        )
+        try:
+            return rows(
+                connection,
+                "SELECT c.data FROM pg_replication_slots s, "
+                "pg_logical_slot_peek_binary_changes(s.slot_name, NULL, 1000, VARIADIC %s::text[]) c "
+                "WHERE s.slot_name = %s",
+                options,
+                name,
+            )
+        except psycopg.errors.ObjectInUse:
+            if time.monotonic() > give_up_at:
+                raise
+        check()
+        time.sleep(0.05)
