@@ -2,16 +2,18 @@
 
 FAULT is a list, separated by commas, of `<kind>@<point>`; each strikes once, at the first time its point is reached by
 any process of the worker. FAULT_STRUCK is a folder: the strike leaves a file there, with that name and the process id.
+FAULT_CLOCK_HOURS puts the worker's clock off.
 
     kinds   kill         kill -9 of this process, the work-horse
             kill_worker  kill -9 of the worker, its parent: the work-horse has to follow
-            stop         SIGSTOP of this process; somebody else sends SIGCONT
+            stop         SIGSTOP of this process; somebody else sends SIGCONT. The worker takes itself for one of
+                         another machine, or the next runner would end it
             fail         a lasting error
             pause        wait until somebody else has made the file `go` in FAULT_STRUCK
             crash=NAME   kill -9 of one of the sandbox's servers; its supervisord starts it again
     points  claim:before, claim:after           of the row, by compare-and-set
             <do|undo>:<step>:begin              the StepRun is written, nothing done
-            <do|undo>:<step>:act                half-way: after the first act that is logged
+            <do|undo>:<step>:act                half-way: after the first act that is logged; act2: after the second …
             <do|undo>:<step>:effect             all is done in the regions, the StepRun does not say so yet
             <do|undo>:<step>:end                the StepRun says so, the next step has not begun
             teardown:<act>                      before the nth act of a teardown, from 0
@@ -22,9 +24,13 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +43,24 @@ def main(region: str) -> None:
     django.setup()
     from django.core.management import call_command
 
-    install(os.environ["FAULT"].split(","), Path(os.environ["FAULT_STRUCK"]))
-    call_command("work", region)
+    faults = os.environ["FAULT"].split(",")
+    install(faults, Path(os.environ["FAULT_STRUCK"]))
+    if any(fault.startswith("stop@") for fault in faults):
+        socket.gethostname = lambda: "elsewhere"
+    with clock_off(float(os.environ.get("FAULT_CLOCK_HOURS", "0"))):
+        call_command("work", region)
+
+
+@contextmanager
+def clock_off(hours: float) -> Iterator[None]:
+    """The wall clock of this process and of its work-horses is wrong."""
+    if not hours:
+        yield
+        return
+    import time_machine
+
+    with time_machine.travel(datetime.now(UTC) + timedelta(hours=hours), tick=True):
+        yield
 
 
 def install(faults: list[str], struck: Path) -> None:
@@ -83,6 +105,7 @@ def _in_steps(reach: Reach) -> None:
     from migrations_app.states import RunStatus
 
     begin, act, end = Journal.begin, Journal.act, Journal.end
+    acts: Counter[int] = Counter()
 
     def place(journal: Journal) -> str:
         return f"{journal.run.direction}:{journal.run.step}" if journal.run else ""
@@ -93,7 +116,10 @@ def _in_steps(reach: Reach) -> None:
 
     def act_here(journal: Journal, text: str) -> None:
         act(journal, text)
-        reach(f"{place(journal)}:act")
+        if journal.run:
+            acts[journal.run.pk] += 1
+            nth = acts[journal.run.pk]
+            reach(f"{place(journal)}:act{nth if nth > 1 else ''}")
 
     def end_here(journal: Journal, status: RunStatus, **kwargs: Any) -> None:
         here, done = place(journal), status in (RunStatus.DONE, RunStatus.SKIPPED)

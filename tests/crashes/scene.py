@@ -85,6 +85,7 @@ class Scene:
     """What faults have struck is marked below it."""
 
     struck: Path = Path()
+    faulty: Program = field(init=False)
     running: list[Program] = field(default_factory=list)
     resumed_after: list[float] = field(default_factory=list)
     """Seconds from the start of a sound worker until it has the move, the end of the lease included."""
@@ -114,7 +115,13 @@ class Scene:
 
     def faulty_worker(self, region: Region, fault: str) -> Program:
         self.struck = Path(mkdtemp(dir=self.marks))
-        return self.start("-m", "tests.crashes.faults", region.slug, FAULT=fault, FAULT_STRUCK=str(self.struck))
+        self.faulty = self.start("-m", "tests.crashes.faults", region.slug, FAULT=fault, FAULT_STRUCK=str(self.struck))
+        return self.faulty
+
+    def go_on_late(self, fault: str) -> None:
+        """What stood still goes on, now that another one has its move."""
+        for pid in (int((self.struck / fault).read_text()), self.faulty.process.pid):
+            os.kill(pid, signal.SIGCONT)
 
     def has_struck(self, fault: str) -> bool:
         """Every fault of the list, and the process struck last is dead or stands still."""
@@ -145,11 +152,21 @@ class Scene:
             with self.worker(dest):
                 wait_until(lambda: token_of(move) > token or is_over(move), _RESUMED_SECONDS)
                 self.resumed_after.append(time.monotonic() - began)
+                if "stop@" in fault:
+                    self.go_on_late(fault)
                 self._await(lambda: is_over(move))
         move.refresh_from_db()
         assert move.status == ends, as_text(queries.move(move.pk, viewer=None))
         self.check()
         return move
+
+    def gone_back(self, dest: Region, fault: str) -> AppMigration:
+        """A move that is held past its pivot, and gone back from with a fault."""
+        move = self._request(dest)
+        with self._struck(dest, "fail@do:setting_up_reverse_replication:act"):
+            self._await(lambda: is_held(move))
+        actions.reverse(move_id=move.pk, acting_user=None, reason="a test")
+        return self._with_fault(dest, fault, move, Status.ABORTED)
 
     def with_a_server_lost(self, dest: Region, fault: str) -> AppMigration:
         """A move while a server crashes and comes back."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from migrations_app.engine.plan import PIVOT, SNAPSHOT, undo_order
+from migrations_app.engine.plan import PIVOT, SNAPSHOT, WAY_BACK, undo_order
 from migrations_app.models import App, Region
 from migrations_app.states import Status, Step
 from tests.crashes.scene import Scene, scene
@@ -21,6 +21,7 @@ POINTS = ("begin", "act", "effect", "end")
 CLAIM = ("claim:before", "claim:after", "release:before")
 SILENT = {Step.REQUESTED: "undo"}
 """What logs nothing when it is undone."""
+URGENT = (WAY_BACK, PIVOT, Step.BLOCKING_WRITES)
 SKIPPED_IN_A_REVERSE = (Step.DUMPING_DATA, Step.RESTORING_DATA)
 SERVERS = ("us-east-1-postgres", "eu-west-1-postgres", "portal-postgres", "redis", "edge")
 WANTED = os.environ.get("CRASHES", "").split(",")
@@ -44,13 +45,21 @@ def forward(*, reverse: bool = False) -> list[str]:
     return [*CLAIM, *points]
 
 
-def backward() -> list[str]:
-    begun = SNAPSHOT[: SNAPSHOT.index(PIVOT) + 1]
+def backward(last: Step = PIVOT, strategy: str = "snapshot") -> list[str]:
+    begun = SNAPSHOT[: SNAPSHOT.index(last) + 1]
     return [
         f"undo:{step}:{point}"
-        for step in undo_order(begun, "snapshot")
+        for step in undo_order(begun, strategy)
         for point in POINTS
         if not (point == "act" and SILENT.get(step))
+    ]
+
+
+def around_the_pivot() -> list[str]:
+    """After each act from the comparison to the proven way back."""
+    return [
+        *(f"do:{PIVOT}:act{nth}" for nth in range(2, 8)),
+        *(f"do:{WAY_BACK}:{point}" for point in ("begin", "act", "effect")),
     ]
 
 
@@ -92,6 +101,27 @@ def test_kill_at_every_point_of_the_undoing(stage: Scene, eu: Region) -> None:
         stage.to(eu, f"fail@do:{PIVOT}:act,kill@{point}", ends=Status.FAILED)
 
     walk(stage, "kill -9 of the work-horse, undoing", backward(), undo)
+
+
+@wanted("pivot")
+def test_kill_after_every_act_around_the_pivot(stage: Scene, us: Region, eu: Region) -> None:
+    def there_and_back(point: str) -> None:
+        stage.to(eu, f"kill@{point}")
+        stage.to(us, f"kill@{point}")
+        stage.tear_down()
+
+    walk(stage, "kill -9 of the work-horse around the pivot, snapshot and reverse", around_the_pivot(), there_and_back)
+
+
+@wanted("back")
+def test_kill_at_every_point_of_going_back_past_the_pivot(stage: Scene, eu: Region) -> None:
+    points = [point for point in backward(WAY_BACK) if any(f":{step}:" in point for step in URGENT)]
+    walk(
+        stage,
+        "kill -9 of the work-horse, going back past the pivot",
+        points,
+        lambda point: stage.gone_back(eu, f"kill@{point}"),
+    )
 
 
 @wanted("teardown")
