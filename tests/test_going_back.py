@@ -11,7 +11,7 @@ from migrations_app import actions, audit
 from migrations_app.dataplane.database import proof, replication
 from migrations_app.dataplane.process import no_check
 from migrations_app.engine.journal import Journal
-from migrations_app.errors import PermanentError
+from migrations_app.errors import PermanentError, Refused
 from migrations_app.models import App, AppMigration, Region, SourceReplica
 from migrations_app.move import Move
 from migrations_app.states import ReplicaState, Status, Step
@@ -193,6 +193,21 @@ def test_once_writes_may_be_open_a_reverse_takes_over(
     assert torn_down(back).state == ReplicaState.TORN_DOWN
     assert traces(shop, eu) == traces(shop, us) == []
     assert not audit.verify().problems
+
+
+def test_a_reverse_that_could_not_begin_takes_over_nothing(
+    shop: Shop, us: Region, eu: Region, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = held_in(monkeypatch, STEPS[Step.UNBLOCKING_WRITES], "do", lambda: moved(shop.app, "eu-west-1"))
+    address = us.database
+    Region.objects.filter(pk=us.pk).update(database="host=127.0.0.1 port=1 user=portal dbname=postgres")
+    with pytest.raises(Refused, match="us-east-1"):
+        go_back(held)
+    held.refresh_from_db()
+    assert held.status == Status.HELD
+    Region.objects.filter(pk=us.pk).update(database=address)
+    actions.retry(move_id=held.pk, acting_user=None, reason="it goes on")
+    assert carry(held).status == Status.COMPLETED
 
 
 def test_a_held_reverse_is_taken_over_too(shop: Shop, us: Region, eu: Region, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,18 +6,23 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models.functions import Now
 
-from migrations_app import bell
-from migrations_app.actions.locks import locked_app, locked_move
+from migrations_app import bell, rules
+from migrations_app.actions.locks import locked_app, locked_move, refuse
 from migrations_app.engine.completion import leave_replica
 from migrations_app.engine.undoing import is_way_back_open
 from migrations_app.errors import Refused
 from migrations_app.models import App, AppMigration
+from migrations_app.preflight import look
 from migrations_app.states import Kind, Status, Strategy
 from migrations_app.transitions import CHANGED_MEANWHILE, change_status, record
 
 
 def from_held(move: AppMigration, *, acting_user: User | None, reason: str) -> AppMigration:
-    """The move itself, being undone, if its destination has not taken any write; else the reverse that takes over."""
+    """The move itself, being undone, if its destination has not taken any write; else the reverse that takes over.
+
+    That one is looked at first: should it fail at its start, the fence would stay up and nothing could be retried."""
+    if move.status == Status.HELD and is_way_back_open(move):
+        refuse(rules.forbids_by_preflight(look(_reverse_of(move, acting_user, reason))))
     with transaction.atomic():
         locked_app(move.app)
         held = locked_move(move)
@@ -46,11 +51,9 @@ def _undo(held: AppMigration, actor: User | None, reason: str) -> AppMigration:
     return held
 
 
-def _take_over(held: AppMigration, actor: User | None, reason: str) -> AppMigration:
-    leave_replica(held)
-    change_status(held, Status.FAILED, verb="reverse", actor=actor, reason=reason)
-    back = AppMigration.objects.create(
-        app_id=held.app_id,
+def _reverse_of(held: AppMigration, actor: User | None, reason: str) -> AppMigration:
+    return AppMigration(
+        app=held.app,
         kind=Kind.REVERSE,
         strategy=Strategy.REVERSE,
         source_region=held.dest_region,
@@ -60,6 +63,13 @@ def _take_over(held: AppMigration, actor: User | None, reason: str) -> AppMigrat
         reason=reason,
         status=Status.QUEUED,
     )
+
+
+def _take_over(held: AppMigration, actor: User | None, reason: str) -> AppMigration:
+    leave_replica(held)
+    change_status(held, Status.FAILED, verb="reverse", actor=actor, reason=reason)
+    back = _reverse_of(held, actor, reason)
+    back.save(force_insert=True)
     record("reverse", migration=back, actor=actor, to_status=Status.QUEUED, reason=reason)
     bell.ring_on_commit(bell.RUN_MOVE, back.pk, back.dest_region.slug)
     return back
