@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import subprocess
 import uuid
@@ -16,12 +17,14 @@ import pytest
 from django.conf import LazySettings, settings
 from django.core.management import call_command
 from django.db.models import F
+from psycopg import sql
 
 from migrations_app import actions, orphans
 from migrations_app.dataplane import blobs, edge, runtime
 from migrations_app.dataplane.database import creation, fence, proof, replication, tripwire
 from migrations_app.dataplane.edge_route import Route
 from migrations_app.dataplane.process import no_check
+from migrations_app.dataplane.runner import MARKER
 from migrations_app.engine.teardown import run_teardown
 from migrations_app.models import App, AppMigration, Region, SourceReplica
 from migrations_app.move import Move, cluster
@@ -32,6 +35,7 @@ from migrations_app.states import ReplicaState, Status
 from migrations_app.steps import flipping_routing, reserving_dest
 from tests.conftest import Shop, before, carry, fail_for_good, moved, reversed_, torn_down
 from tests.people import person
+from tests.waiting import wait_until
 
 US, EU = "us-east-1", "eu-west-1"
 Found = Callable[[], list[Orphan]]
@@ -244,6 +248,36 @@ def test_what_a_move_made_where_the_app_does_not_belong_is_found(
     assert keys(left) == {("database", EU, name), ("bucket", EU, bucket), ("program", EU, program)}
     for orphan in left:
         follow(orphan.remedy)
+    assert found() == []
+
+
+def test_a_role_that_a_move_made_for_an_app_that_is_not_there_is_found(shop: Shop, eu: Region, found: Found) -> None:
+    failed = AppMigration.objects.create(
+        app=shop.app, source_region=shop.app.region, dest_region=eu, status=Status.FAILED
+    )
+    name = f"{shop.app.database}_reader"
+    with shop.cluster(eu).admin() as admin:
+        admin.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(name)))
+    assert found() == []  # nobody knows whose it is
+    AppMigration.objects.filter(pk=failed.pk).update(facts={"roles_made": [name]})
+    (left,) = found()
+    assert left.key == ("role", EU, name)
+    follow(left.remedy)
+    assert found() == []
+
+
+def test_a_process_that_a_runner_left_is_found(shop: Shop, eu: Region, found: Found) -> None:
+    move = AppMigration.objects.create(
+        app=shop.app, source_region=shop.app.region, dest_region=eu, status=Status.RUNNING
+    )
+    with subprocess.Popen(["sleep", "60"], env={**os.environ, MARKER: f"{move.pk}:1"}) as left_over:
+        wait_until(lambda: str(move.pk) in Path(f"/proc/{left_over.pid}/environ").read_text())
+        assert found() == []
+        AppMigration.objects.filter(pk=move.pk).update(status=Status.FAILED)
+        (left,) = found()
+        assert left.key == ("process", machine(), str(left_over.pid))
+        follow(left.remedy)
+        assert left_over.wait(10) == -9
     assert found() == []
 
 

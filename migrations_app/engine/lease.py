@@ -27,9 +27,9 @@ from django.db import Error, InterfaceError, OperationalError, connection
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
+from migrations_app.dataplane.process_table import started_at
 from migrations_app.dataplane.runner import Runner, working
 from migrations_app.engine import stopping
-from migrations_app.engine.process_table import started_at
 from migrations_app.errors import HandedBack, LeaseLost
 from migrations_app.models.lease import Leased
 from migrations_app.states import Status

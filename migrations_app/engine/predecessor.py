@@ -17,8 +17,8 @@ from typing import Any
 
 from django.db import connection
 
+from migrations_app.dataplane import process_table
 from migrations_app.dataplane.runner import MARKER, Runner
-from migrations_app.engine import process_table
 from migrations_app.engine.lease import Lease
 
 _PATIENCE_SECONDS = 10.0

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Literal
 
 from migrations_app.models import App, AppMigration, Region, SourceReplica
-from migrations_app.states import ACTIVE, REPLICA_OPEN, Status
+from migrations_app.states import ACTIVE, REPLICA_OPEN, ReplicaState, Status
 
 Field = Literal["database", "blobs", "program"]
 
@@ -74,9 +74,10 @@ class Books:
 
     def is_used(self, region: Region, field: Field, name: str) -> bool:
         """Some app of that database, bucket or program lives in the region, has its replica there, or comes or goes."""
-        return any(getattr(app, field) == name and self._needs(app, region) for app in self.apps)
+        return any(getattr(app, field) == name and self.needs(app, region) for app in self.apps)
 
-    def _needs(self, app: App, region: Region) -> bool:
+    def needs(self, app: App, region: Region) -> bool:
+        """The app lives there, has its replica there, or comes or goes."""
         active = self.active(app)
         return (
             app.region_id == region.pk
@@ -114,6 +115,13 @@ class Books:
     def _left_replicas(self) -> dict[object, SourceReplica]:
         """Replicas by the move that left them, open or not."""
         return {replica.migration_id: replica for replica in self.replicas}
+
+    def roles_made(self, region: Region) -> set[str]:
+        return {name for move in self.moves if move.dest_region == region for name in move.fact("roles_made", [])}
+
+    def is_being_torn_down(self, move: AppMigration) -> bool:
+        replica = self._left_replicas.get(move.pk)
+        return replica is not None and replica.state == ReplicaState.TEARING_DOWN
 
     def keeps_dump(self, move: AppMigration) -> bool:
         """It is under way, or its dump is the backup of an app that still has a replica."""

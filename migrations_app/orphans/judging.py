@@ -43,6 +43,7 @@ def orphans(books: Books, sight: Sight) -> Iterator[Orphan]:
         yield from _stream_parts(books, region, inventory.parts)
         yield from _schemas(books, region, inventory.sentinels)
         yield from _fences(books, region, inventory.databases)
+        yield from _roles(books, region, inventory.idle_roles)
         yield from _things(books, region, "database", {name: at.made_at for name, at in inventory.databases.items()})
     for region, names in sight.buckets.items():
         yield from _things(books, region, "blobs", dict.fromkeys(names))
@@ -51,6 +52,7 @@ def orphans(books: Books, sight: Sight) -> Iterator[Orphan]:
     for url, routes in sight.routes.items():
         yield from _routes(books, url, routes)
     yield from _folders(books, {path.name for path in sight.folders})
+    yield from _processes(books, sight.processes)
 
 
 def _stream_parts(books: Books, region: Region, parts: list[StreamPart]) -> Iterator[Orphan]:
@@ -128,6 +130,18 @@ def _things(books: Books, region: Region, field: Field, there: Mapping[str, date
         yield _orphan(kind, region, name, why, remedies.THING[field](region, name), move)
 
 
+def _roles(books: Books, region: Region, idle: set[str]) -> Iterator[Orphan]:
+    """What a move made there for an app that is not there any more; what has been put to use since is not idle."""
+    seen: set[str] = set()
+    for move in books.moves:
+        if move.dest_region != region or books.needs(move.app, region):
+            continue
+        for name in set(move.fact("roles_made", [])) & idle - seen:
+            seen.add(name)
+            why = f"Move {move.pk} of {move.app} made it, and the app is not in {region}."
+            yield _orphan("role", region, name, why, remedies.role(region, name), move)
+
+
 def _routes(books: Books, url: str, routes: Mapping[str, Route | None]) -> Iterator[Orphan]:
     apps: dict[str, App] = {app.slug: app for app in books.apps}
     for slug, route in routes.items():
@@ -168,6 +182,17 @@ def _folders(books: Books, names: set[str]) -> Iterator[Orphan]:
             why = f"Move {move.pk} of {move.app} is {move.status}, and no replica is kept that its dump would be for."
         remedy = remedies.folder(settings.MOVES_WORK_DIR / name)
         yield Orphan("file", machine(), name, why, remedy, move.app.slug if move else "")
+
+
+def _processes(books: Books, marks: Mapping[int, str]) -> Iterator[Orphan]:
+    """Those that a runner has started whose move is over. What no move on the books has started may be another portal's."""
+    moves = {str(move.pk): move for move in books.moves}
+    for pid, mark in sorted(marks.items()):
+        move = moves.get(mark.rpartition(":")[0])
+        if move is None or move.status in ACTIVE or books.is_being_torn_down(move):
+            continue
+        why = f"Move {move.pk} of {move.app} has started it, and is {move.status}."
+        yield Orphan("process", machine(), str(pid), why, remedies.process(pid), move.app.slug)
 
 
 def _orphan(kind: str, region: Region, name: str, why: str, remedy: str, move: AppMigration | None) -> Orphan:

@@ -16,7 +16,9 @@ from migrations_app.dataplane import blobs, edge, plain_http, runtime
 from migrations_app.dataplane.database import inventory
 from migrations_app.dataplane.database.inventory import Inventory
 from migrations_app.dataplane.edge_route import Route
+from migrations_app.dataplane.process_table import with_variable
 from migrations_app.dataplane.rclone import PathMissing
+from migrations_app.dataplane.runner import MARKER
 from migrations_app.errors import StepError
 from migrations_app.models import Region
 from migrations_app.move import cluster, host
@@ -36,13 +38,15 @@ class Unreachable:
 
 @dataclass
 class Sight:
-    """What was seen: by region, by the edge's admin URL with its routes by slug, and the work folder's moves."""
+    """What was seen: by region, by the edge's admin URL with its routes by slug, and what is on this machine."""
 
     clusters: dict[Region, Inventory] = field(default_factory=dict)
     buckets: dict[Region, set[str]] = field(default_factory=dict)
     programs: dict[Region, set[str]] = field(default_factory=dict)
     routes: dict[str, dict[str, Route | None]] = field(default_factory=dict)
     folders: set[Path] = field(default_factory=set)
+    processes: dict[int, str] = field(default_factory=dict)
+    """The mark of the runner that has started it, by process id."""
     unreachable: list[Unreachable] = field(default_factory=list)
 
 
@@ -80,7 +84,16 @@ def _errands(books: Books, sight: Sight) -> list[Errand]:
 
     of_apps = {app.database for app in books.apps}
     for region in books.regions:
-        add(region.slug, "cluster", sight.clusters, region, inventory.take, cluster(region, ""), of_apps)
+        add(
+            region.slug,
+            "cluster",
+            sight.clusters,
+            region,
+            inventory.take,
+            cluster(region, ""),
+            of_apps,
+            books.roles_made(region),
+        )
         if region.blobs and _may_be_left(books, region, "blobs"):
             add(region.slug, "blobs", sight.buckets, region, _folders, region.blobs)
         if region.runtime_path and _may_be_left(books, region, "program"):
@@ -88,6 +101,7 @@ def _errands(books: Books, sight: Sight) -> list[Errand]:
     for url in settings.EDGE_ADMIN_URLS:
         add(plain_http.where(url), "edge", sight.routes, url, edge.own_routes, url)
     errands.append((machine(), "work folder", lambda: sight.folders.update(_work_folders())))
+    errands.append((machine(), "processes", lambda: sight.processes.update(with_variable(MARKER))))
     return errands
 
 

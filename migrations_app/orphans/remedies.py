@@ -113,6 +113,14 @@ def folder(path: Path) -> str:
     return _run(["rm", "-r", "--", str(path)])
 
 
+def process(pid: int) -> str:
+    return _run(["kill", "-9", str(pid)])
+
+
+def role(region: Region, name: str) -> str:
+    return _LOOK_FIRST + _psql(region, "", _said("DROP ROLE {}", sql.Identifier(name)))
+
+
 def _said(statement: str, *names: sql.Composable) -> str:
     return sql.SQL(statement).format(*names).as_string()
 

@@ -19,7 +19,8 @@ def skip(move: Move) -> str:
 
 
 def do(move: Move) -> None:
-    copied = _make_equal(move)
+    copied = _copy(move)
+    _refuse_differences(move)
     totals = blobs.totals(bucket(move.dest, move.app), check=move.check)
     move.remember(blobs=totals.count, blob_bytes=totals.bytes)
     move.act(f"Copied {copied.count} blobs; all {totals.count} have the same names, sizes and checksums.")
@@ -27,27 +28,31 @@ def do(move: Move) -> None:
 
 def catch_up(move: Move) -> None:
     """Once more, when nothing at the source writes any more: what a request from before the fence has put there."""
-    copied = _make_equal(move)
+    copied = _copy(move)
+    if copied.count:  # else that was the comparison
+        _refuse_differences(move)
     move.act(f"Copied {copied.count} blobs that came behind the fence; both sides have the same.")
 
 
-def _make_equal(move: Move) -> blobs.BlobTotals:
-    source, dest = bucket(move.source, move.app), bucket(move.dest, move.app)
-    copied = blobs.sync(
-        source,
-        dest,
+def _copy(move: Move) -> blobs.BlobTotals:
+    return blobs.sync(
+        bucket(move.source, move.app),
+        bucket(move.dest, move.app),
         check=move.check,
         on_progress=lambda bytes_done, bytes_total, files_done, files_total: move.progress(
             files_done, files_total, "blobs"
         ),
     )
+
+
+def _refuse_differences(move: Move) -> None:
+    source, dest = bucket(move.source, move.app), bucket(move.dest, move.app)
     differing = blobs.differences(source, dest, check=move.check)
     if differing:
         raise TransientError(
             f"{len(differing)} blobs differ, the first of them {differing[0].path} ({differing[0].kind}).",
             code="blobs_differ",
         )
-    return copied
 
 
 def undo(move: Move) -> None:

@@ -11,7 +11,7 @@ import psycopg
 
 from migrations_app.dataplane.database.connection import Cluster, rows
 from migrations_app.dataplane.database.proof import SENTINEL_SCHEMA
-from migrations_app.dataplane.database.roles import STREAM_ROLE
+from migrations_app.dataplane.database.roles import STREAM_ROLE, is_idle
 from migrations_app.dataplane.database.settings import FLAG
 from migrations_app.errors import StepError
 
@@ -41,21 +41,26 @@ class Access:
 
 @dataclass(frozen=True)
 class Inventory:
-    """`sentinels`: databases with the schema of proof.py. `unread`: those that could not be looked into, and why."""
+    """`sentinels`: databases with the schema of proof.py. `idle_roles`: those that nothing needs.
+    `unread`: databases that could not be looked into, and why."""
 
     parts: list[StreamPart]
     databases: dict[str, Access]
     sentinels: set[str]
+    idle_roles: set[str]
     unread: dict[str, str]
 
 
-def take(cluster: Cluster, of_apps: Collection[str]) -> Inventory:
-    """Look at the cluster and into each of its databases; into templates only if they are `of_apps`.
+def take(cluster: Cluster, of_apps: Collection[str], made: Collection[str]) -> Inventory:
+    """Look at the cluster, at the roles that moves have `made` there, and into each of its databases; into templates
+    only if they are `of_apps`.
 
     Errors: those of connection.explained() when the cluster does not answer.
     """
     with cluster.admin() as admin:
-        inventory = Inventory(_shared_parts(admin), _access(admin), set(), {})
+        inventory = Inventory(
+            _shared_parts(admin), _access(admin), set(), {name for name in made if is_idle(admin, name)}, {}
+        )
         names = [
             name
             for name, is_template in rows(

@@ -271,6 +271,12 @@ SELECT EXISTS (SELECT 1 FROM pg_shdepend d JOIN related r ON r.roleid = d.refobj
 """
 
 
+def is_idle(connection: psycopg.Connection[Any], name: str) -> bool:
+    """The role is there, and drop() would drop it."""
+    there = value(connection, "SELECT count(*) FROM pg_roles WHERE rolname = %s", name) == 1
+    return there and not value(connection, _NEEDED_BY_SOMETHING, name, True)
+
+
 def drop(connection: psycopg.Connection[Any], name: str, *, made_just_now: bool = False) -> bool:
     """Drop the role if nothing in the cluster needs it; False if something does.
 
