@@ -185,7 +185,7 @@ def _folders(books: Books, names: set[str]) -> Iterator[Orphan]:
 
 
 def _processes(books: Books, marks: Mapping[int, str]) -> Iterator[Orphan]:
-    """Those that a runner has started whose move is over. What no move on the books has started may be another portal's."""
+    """Started by a runner whose move is over. What no move on the books has started may be another portal's."""
     moves = {str(move.pk): move for move in books.moves}
     for pid, mark in sorted(marks.items()):
         move = moves.get(mark.rpartition(":")[0])

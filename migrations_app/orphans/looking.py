@@ -84,16 +84,8 @@ def _errands(books: Books, sight: Sight) -> list[Errand]:
 
     of_apps = {app.database for app in books.apps}
     for region in books.regions:
-        add(
-            region.slug,
-            "cluster",
-            sight.clusters,
-            region,
-            inventory.take,
-            cluster(region, ""),
-            of_apps,
-            books.roles_made(region),
-        )
+        at, made = cluster(region, ""), books.roles_made(region)
+        add(region.slug, "cluster", sight.clusters, region, inventory.take, at, of_apps, made)
         if region.blobs and _may_be_left(books, region, "blobs"):
             add(region.slug, "blobs", sight.buckets, region, _folders, region.blobs)
         if region.runtime_path and _may_be_left(books, region, "program"):

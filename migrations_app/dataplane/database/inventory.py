@@ -58,9 +58,8 @@ def take(cluster: Cluster, of_apps: Collection[str], made: Collection[str]) -> I
     Errors: those of connection.explained() when the cluster does not answer.
     """
     with cluster.admin() as admin:
-        inventory = Inventory(
-            _shared_parts(admin), _access(admin), set(), {name for name in made if is_idle(admin, name)}, {}
-        )
+        idle = {name for name in made if is_idle(admin, name)}
+        inventory = Inventory(_shared_parts(admin), _access(admin), set(), idle, {})
         names = [
             name
             for name, is_template in rows(
