@@ -10,12 +10,12 @@ from django.conf import LazySettings
 
 from migrations_app import actions, bell, jobs, queries
 from migrations_app.dataplane.database import leftovers, proof
-from migrations_app.errors import TransientError
+from migrations_app.errors import PermanentError, TransientError
 from migrations_app.models import Region, SourceReplica
 from migrations_app.move import Move
 from migrations_app.states import ReplicaState, RunStatus, Status, Step
-from migrations_app.steps import flipping_routing, restoring_data
-from tests.conftest import Shop, carry, fail_for_good, moved, reversed_, torn_down, traces
+from migrations_app.steps import STEPS, flipping_routing, restoring_data
+from tests.conftest import Shop, before, carry, fail_for_good, moved, reversed_, torn_down, traces
 from tests.waiting import wait_until
 
 
@@ -185,3 +185,20 @@ def test_a_passing_failure_is_tried_again_and_counted(shop: Shop, monkeypatch: p
     assert move.status == Status.COMPLETED
     runs = move.step_runs.filter(step=Step.RESTORING_DATA)
     assert [(run.attempt, run.status, run.reason) for run in runs] == [(1, "failed", "a hiccup"), (2, "done", "")]
+
+
+def test_a_database_whose_drop_was_interrupted_is_dropped(
+    shop: Shop, eu: Region, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By a full disk, say. Nobody can enter it any more."""
+
+    def leave_it_half_dropped(move: Move) -> None:
+        with move.dest_db.admin() as admin:
+            admin.execute("UPDATE pg_database SET datconnlimit = -2 WHERE datname = %s", [move.dest_db.dbname])
+        raise PermanentError("the cause")
+
+    before(monkeypatch, STEPS[Step.FLIPPING_ROUTING], leave_it_half_dropped)
+    failed = moved(shop.app, "eu-west-1")
+    assert (failed.status, failed.last_error) == (Status.FAILED, "the cause")
+    assert not shop.cluster(eu).exists()
+    assert traces(shop, eu) == []

@@ -24,6 +24,9 @@ class MoveRow(NamedTuple):
     leased: bool
     overran: bool
     """Writes are blocked, and for too long."""
+    way_back: bool
+    """It is proven: the destination may take writes."""
+    undoing: bool
 
     @property
     def active(self) -> bool:
@@ -107,7 +110,10 @@ SELECT json_build_object(
             m.pivot_at IS NOT NULL, coalesce(m.due_at > clock_timestamp(), false),
             coalesce(m.lease_expires_at > clock_timestamp(), false),
             coalesce(m.writes_blocked_at < clock_timestamp() - interval '1 hour', false)
-                AND m.writes_unblocked_at IS NULL) ORDER BY m.initiated_at)
+                AND m.writes_unblocked_at IS NULL,
+            EXISTS (SELECT FROM migrations_app_steprun r WHERE r.migration_id = m.id AND r.direction = 'do'
+                AND r.step = 'setting_up_reverse_replication' AND r.status = 'done'),
+            m.ends_as <> '') ORDER BY m.initiated_at)
         FROM migrations_app_appmigration m JOIN migrations_app_app a ON a.id = m.app_id
         JOIN migrations_app_region s ON s.id = m.source_region_id
         JOIN migrations_app_region d ON d.id = m.dest_region_id),

@@ -71,7 +71,7 @@ class Circumstances:
         if refused := self.stranger(who, "reverse", move.app):
             return refused
         if move.status == "held" and move.pivot:
-            return set()
+            return _if(move.way_back and move.source in self.failing, "preflight_failed")
         if move.status != "completed" and not (move.status == "failed" and move.id in self.books.replicas):
             return {"not_completed"}
         if refused := self._replica_gone(move):

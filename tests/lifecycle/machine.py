@@ -335,7 +335,7 @@ class Lifecycle(RuleBasedStateMachine):
             )
             assert not (approval.overdue and waits), "nobody let it expire"
         for move in moves:
-            looked_after = move.leased or move.resting or move.pivot
+            looked_after = move.leased or move.resting or move.pivot or move.undoing
             assert looked_after or not (move.overran and move.status in ("running", "held")), "nobody ended the block"
         due = [move.id for move in moves if move.status in WORKED and not (move.resting or move.leased)]
         due += [str(r.id) for r in replicas if r.state == "tearing_down" and not (r.resting or r.leased)]

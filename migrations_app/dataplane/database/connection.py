@@ -52,6 +52,9 @@ _WORDING = {
 _versions: dict[str, int] = {}
 """Server version (like 180006) by connection string: some parameters of a session's start are not known to all."""
 
+DROP_INTERRUPTED = -2
+"""`datconnlimit` of a database that its DROP has left half removed."""
+
 # A line that has gone dead without a word is noticed within half a minute.
 _LINE = {
     "connect_timeout": 10,
@@ -146,8 +149,10 @@ class Cluster:
             yield connection
 
     def exists(self) -> bool:
+        """A database whose DROP was interrupted does not: nobody can enter it, and all one can do is drop it again."""
+        there = "SELECT count(*) FROM pg_database WHERE datname = %s AND datconnlimit <> %s"
         with self.admin() as admin:
-            return value(admin, "SELECT count(*) FROM pg_database WHERE datname = %s", self.dbname) == 1
+            return value(admin, there, self.dbname, DROP_INTERRUPTED) == 1
 
 
 _ENDING_SECONDS = 30

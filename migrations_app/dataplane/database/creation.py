@@ -9,7 +9,7 @@ import psycopg
 from psycopg import sql
 
 from migrations_app.dataplane.database import grants, settings
-from migrations_app.dataplane.database.connection import Cluster, rows, value
+from migrations_app.dataplane.database.connection import DROP_INTERRUPTED, Cluster, rows, value
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,12 @@ def drop(cluster: Cluster) -> bool:
     """
     name = sql.Identifier(cluster.dbname)
     with cluster.admin() as admin:
-        found = rows(admin, "SELECT datistemplate, datallowconn FROM pg_database WHERE datname = %s", cluster.dbname)
+        found = rows(
+            admin,
+            "SELECT datistemplate, datallowconn AND datconnlimit <> %s FROM pg_database WHERE datname = %s",
+            DROP_INTERRUPTED,
+            cluster.dbname,
+        )
         if not found:
             return False
         is_template, takes_connections = found[0]

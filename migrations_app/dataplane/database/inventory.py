@@ -9,15 +9,13 @@ from typing import Any
 
 import psycopg
 
-from migrations_app.dataplane.database.connection import Cluster, rows
+from migrations_app.dataplane.database.connection import DROP_INTERRUPTED, Cluster, rows
 from migrations_app.dataplane.database.proof import SENTINEL_SCHEMA
 from migrations_app.dataplane.database.roles import STREAM_ROLE, is_idle
 from migrations_app.dataplane.database.settings import FLAG
 from migrations_app.errors import StepError
 
 _GONE = "database_3D000"
-_NEVER_DROPPED_WHOLE = -2
-"""`datconnlimit` of a database whose DROP was interrupted: nobody can connect to it."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +63,7 @@ def take(cluster: Cluster, of_apps: Collection[str], made: Collection[str]) -> I
             for name, is_template in rows(
                 admin,
                 "SELECT datname, datistemplate FROM pg_database WHERE datallowconn AND datconnlimit <> %s ORDER BY 1",
-                _NEVER_DROPPED_WHOLE,
+                DROP_INTERRUPTED,
             )
             if not is_template or name in of_apps
         ]
