@@ -307,6 +307,19 @@ def test_a_try_past_its_deadline_has_failed_for_a_passing_reason(
     assert (after.status, after.last_error_code) == (Status.FAILED, "deadline")
 
 
+def test_an_undoing_has_a_deadline_too(steps: dict[Step, StandIn], move: AppMigration, settings: LazySettings) -> None:
+    def work(move: Move) -> None:
+        while True:
+            move.check()
+
+    settings.MOVES_STEP_DEADLINES = {"any": 0.2, "copying_blobs": 60}
+    steps[Step.BLOCKING_WRITES].on_do = lambda move: move.stamp("writes_blocked_at")
+    steps[Step.BLOCKING_WRITES].on_undo = work
+    steps[Step.DUMPING_DATA].on_do = fail(PermanentError("no"))
+    after = run(move)
+    assert (after.status, after.last_error_code) == (Status.HELD, "deadline")
+
+
 @pytest.mark.parametrize("asks", [False, True], ids=["and_never_asks", "and_lets_nothing_go"])
 @pytest.mark.parametrize("limit", ["the deadline of the step", "the budget of the block", "an abort"])
 def test_a_runner_that_hangs_past_a_limit_is_ended(
