@@ -228,7 +228,8 @@ def test_an_undo_that_fails_is_held_and_retried_as_an_undo(
     )
     done.clear()
     actions.retry(move_id=move.pk, acting_user=None, reason="a test")
-    assert run(move).status == Status.FAILED
+    after = run(move)
+    assert (after.status, after.last_error) == (Status.FAILED, "no")
     assert done == ["undo dumping_data", "undo reserving_dest", "undo requested"]
 
 
@@ -370,18 +371,27 @@ def test_a_runner_that_hangs_without_its_lease_is_ended(
         run_move(move.pk)
 
 
+@pytest.mark.parametrize("undoing", [False, True], ids=["doing", "undoing"])
 def test_a_runner_that_works_on_past_no_limit_is_left_alone(
-    steps: dict[Step, StandIn], move: AppMigration, settings: LazySettings, monkeypatch: pytest.MonkeyPatch
+    steps: dict[Step, StandIn],
+    move: AppMigration,
+    settings: LazySettings,
+    monkeypatch: pytest.MonkeyPatch,
+    undoing: bool,
 ) -> None:
     killed = threading.Event()
     monkeypatch.setattr("migrations_app.engine.lease.os.kill", lambda pid, signum: killed.set())
 
     def work(move: Move) -> None:
-        assert not killed.wait(2)
+        assert not killed.wait(4)
 
     settings.MOVES_LEASE_SECONDS, settings.MOVES_BEAT_SECONDS = 1, 0.3
-    steps[Step.DUMPING_DATA].on_do = work
-    assert run(move).status == Status.COMPLETED
+    if undoing:
+        steps[Step.DUMPING_DATA].on_undo = work
+        steps[Step.RESTORING_DATA].on_do = fail(PermanentError("no"))
+    else:
+        steps[Step.DUMPING_DATA].on_do = work
+    assert run(move).status == (Status.FAILED if undoing else Status.COMPLETED)
 
 
 def test_the_portals_database_may_go_away_in_the_middle_and_no_try_is_used(

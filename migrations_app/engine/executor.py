@@ -201,11 +201,18 @@ class Executor:
     # -- backward -------------------------------------------------------------------------------------------
 
     def _backward(self) -> None:
-        self.journal.undoing = True
+        self.journal.lease.undoing = True
         for step in left_to_undo(self.row):
             if not self._succeeds(step, Direction.UNDO):
                 return
-        self.journal.change_status(Status(self.row.ends_as), verb="undone")
+        self.journal.change_status(Status(self.row.ends_as), verb="undone", **self._cause())
+
+    def _cause(self) -> dict[str, str]:
+        """Why the move failed, whatever the undoing stumbled over since."""
+        failed = self.row.step_runs.filter(direction=Direction.DO, status=RunStatus.FAILED).last()
+        if self.row.ends_as != Status.FAILED or failed is None:
+            return {}
+        return {"last_error": failed.reason, "last_error_code": failed.error_code}
 
     # -- deaths ---------------------------------------------------------------------------------------------
 
@@ -214,7 +221,7 @@ class Executor:
         left_open = self.row.step_runs.filter(status=RunStatus.RUNNING).last()
         undoing = bool(left_open and left_open.direction == Direction.UNDO)
         at = ("undoing " if undoing else "") + (left_open.step if left_open else self.row.current_step)
-        self.journal.note_error(f"The worker died in {at}.", "worker_died", worker_deaths=deaths)
+        self.journal.note_error(f"The worker died or fell silent in {at}.", "worker_died", worker_deaths=deaths)
         if deaths < MAX_WORKER_DEATHS:
             return
         with self.journal.locked():

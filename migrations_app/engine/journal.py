@@ -62,7 +62,6 @@ class Journal(Move):
             pk=lease.pk
         )
         self.run: StepRun | None = None
-        self.undoing = False
         self._progress_at = 0.0
         self._block_budget = self.row.block_budget
         self._block_ends_at: float | None = None
@@ -76,7 +75,7 @@ class Journal(Move):
 
     def check(self) -> None:
         self.lease.check(blocked=bool(self.row.writes_blocked_at and not self.row.writes_unblocked_at))
-        if self.undoing:
+        if self.lease.undoing:
             self._check_deadline()
             return
         if self.lease.abort_wanted.is_set():
@@ -209,11 +208,9 @@ class Journal(Move):
         self._limit_runner()
 
     def _limit_runner(self) -> None:
-        """What hangs is not to outlive the step's deadline, nor the time writes may be blocked, nor an abort."""
-        ends = None if self.undoing or self.row.pivot_at else self._block_ends_at
+        """What hangs is not to outlive the step's deadline, nor the time writes may be blocked."""
+        ends = None if self.lease.undoing or self.row.pivot_at else self._block_ends_at
         self.lease.limit_at = min(self._deadline, math.inf if ends is None else ends)
-        if self.lease.abort_wanted.is_set() and not self.undoing:
-            self.lease.limit_at = min(self.lease.limit_at, now())
 
     def _check_deadline(self) -> None:
         if self.run and now() > self._deadline:

@@ -79,6 +79,10 @@ class Lease(Generic[T]):
     abort_wanted: threading.Event = field(default_factory=threading.Event)
     limit_at: float = math.inf
     """Time, as now() has it, by which the runner has to be done with what it does, or to have let go of it."""
+    abort_at: float = math.inf
+    """Time, as now() has it, at which an abort was seen."""
+    undoing: bool = False
+    """The runner heeds it."""
     notes: list[str] = field(default_factory=list)
     """What was found of earlier runners and ended, a sentence each."""
 
@@ -106,7 +110,8 @@ class Lease(Generic[T]):
     @property
     def hangs(self) -> bool:
         """The runner had to let go a whole lease ago, and has not: it waits for what never comes."""
-        had_to = min(self.limit_at, self.renewed_at + settings.MOVES_LEASE_SECONDS)
+        abort_at = math.inf if self.undoing else self.abort_at
+        had_to = min(self.limit_at, abort_at, self.renewed_at + settings.MOVES_LEASE_SECONDS)
         return had_to < now() - settings.MOVES_LEASE_SECONDS
 
     def note(self, text: str) -> None:
@@ -200,9 +205,10 @@ class Lease(Generic[T]):
 
     def _take_in(self, row: dict[str, Any] | None) -> None:
         if row is None or row["fencing_token"] != self.token:
+            self.limit_at = min(self.limit_at, now())
             self.taken_over.set()
         elif row.get("status") == Status.ABORTING and not self.abort_wanted.is_set():
-            self.limit_at = min(self.limit_at, now())
+            self.abort_at = now()
             self.abort_wanted.set()
 
     def _status_field(self) -> list[str]:

@@ -83,7 +83,7 @@ def test_a_failure_in_the_middle_of_a_step_leaves_no_trace(built: Built, monkeyp
     for step in (Step.RESERVING_DEST, Step.BLOCKING_WRITES, Step.RESTORING_DATA):
 
         def fail(journal: Journal, text: str, at: Step = step) -> None:
-            if journal.run and journal.run.step == at and not journal.undoing:
+            if journal.run and journal.run.step == at and not journal.lease.undoing:
                 raise PermanentError("The test says so.")
             original(journal, text)
 
