@@ -14,13 +14,12 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 
 
-def _seconds_by_name(variable: str) -> dict[str, float]:
-    """The value of a variable like `requested=60,any=900`."""
+def _deadlines(items: list[str]) -> dict[str, float]:
+    """Seconds by step, from items like `requested=60`."""
     try:
-        pairs = [item.split("=") for item in env.list(variable, default=[])]
-        return {name.strip(): float(seconds) for name, seconds in pairs}
+        return {step.strip(): float(seconds) for step, seconds in (item.split("=") for item in items)}
     except ValueError:
-        raise ImproperlyConfigured(f"{variable}: write name=seconds, separated by commas.") from None
+        raise ImproperlyConfigured("MOVES_STEP_DEADLINES: write step=seconds, separated by commas.") from None
 
 
 # -- Django ------------------------------------------------------------------------------------------------------
@@ -145,7 +144,7 @@ MOVES_STEP_DEADLINES = {
     "any": 300.0,
     "copying_runtime": 3600.0,
     **dict.fromkeys(["dumping_data", "restoring_data", "copying_blobs", "flipping_routing"], 24 * 3600.0),
-    **_seconds_by_name("MOVES_STEP_DEADLINES"),
+    **_deadlines(env.list("MOVES_STEP_DEADLINES", default=[])),
 }
 # How often a step that fails for a passing reason is tried, and the longest pause between two tries, in seconds.
 MOVES_STEP_TRIES = env.int("MOVES_STEP_TRIES", default=5)

@@ -8,6 +8,7 @@ import pytest
 from django.conf import LazySettings
 
 from migrations_app.dataplane.database import fence, proof
+from migrations_app.dataplane.database.connection import Cluster
 from migrations_app.dataplane.process import no_check
 from migrations_app.errors import TransientError
 from migrations_app.models import Region
@@ -91,12 +92,16 @@ def test_a_reverse_that_finds_the_replica_behind_blocks_nothing_and_leaves_it_st
 def test_writes_come_back_even_if_the_replicas_region_is_gone(
     shop: Shop, us: Region, eu: Region, settings: LazySettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def gone(at: Cluster, **_: object) -> int:
+        raise TransientError(f"{at.region} is gone.", code="database_away")
+
     settings.MOVES_STEP_TRIES = 1
     move = moved(shop.app, "eu-west-1")
     monkeypatch.setattr(flipping_routing, "_bring_up_to_date", fail_for_good)
-    monkeypatch.setattr(fence, "shut", fail_for_good)
+    monkeypatch.setattr(fence, "shut", gone)
     back = reversed_(move)
-    assert (back.status, back.last_error) == (Status.HELD, "the cause")
+    assert back.status == Status.HELD
+    assert back.last_error.startswith("Undoing blocking_writes: us-east-1 is gone.")
     with shop.connect(eu) as app:
         app.execute("INSERT INTO item (name) VALUES ('served where it was')")
 
