@@ -17,6 +17,7 @@ from migrations_app.dataplane.database import fence
 from migrations_app.dataplane.database.connection import Cluster
 from migrations_app.dataplane.edge_route import Route
 from migrations_app.dataplane.process import Check
+from migrations_app.engine.lease import now
 from migrations_app.engine.plan import PIVOT, SNAPSHOT
 from migrations_app.errors import PermanentError
 from migrations_app.models import App, Region
@@ -117,7 +118,7 @@ def test_undone_at_any_step_before_the_pivot_nothing_is_left(
         if how == "failed":
             raise PermanentError("broken on purpose")
         actions.abort(move_id=move.row.pk, acting_user=None, reason="a test")
-        move.lease.abort_wanted.set()  # type: ignore[attr-defined]  # what its keeper would find within half a second
+        move.lease.abort_at = now()  # type: ignore[attr-defined]  # what its keeper would find within half a second
         move.check()
 
     if step == PIVOT:

@@ -25,6 +25,7 @@ from migrations_app.dataplane.database import creation, fence, proof, replicatio
 from migrations_app.dataplane.edge_route import Route
 from migrations_app.dataplane.process import no_check
 from migrations_app.dataplane.runner import MARKER
+from migrations_app.engine.lease import now
 from migrations_app.engine.teardown import run_teardown
 from migrations_app.models import App, AppMigration, Region, SourceReplica
 from migrations_app.move import Move, cluster
@@ -125,7 +126,7 @@ def test_after_an_abort_nothing_is_left_over(
 
     def abort(move: Move) -> None:
         actions.abort(move_id=move.row.pk, acting_user=None, reason="a test")
-        move.lease.abort_wanted.set()  # type: ignore[attr-defined]
+        move.lease.abort_at = now()  # type: ignore[attr-defined]
         move.check()
 
     monkeypatch.setattr(step, "do", do_then_abort)

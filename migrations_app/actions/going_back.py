@@ -22,7 +22,7 @@ def from_held(move: AppMigration, *, acting_user: User | None, reason: str) -> A
 
     That one is looked at first: should it fail at its start, the fence would stay up and nothing could be retried."""
     if move.status == Status.HELD and is_way_back_open(move):
-        refuse(rules.forbids_by_preflight(look(_reverse_of(move, acting_user, reason))))
+        refuse(rules.forbids_by_preflight(look(reverse_of(move, acting_user, reason))))
     with transaction.atomic():
         locked_app(move.app)
         held = locked_move(move)
@@ -51,14 +51,15 @@ def _undo(held: AppMigration, actor: User | None, reason: str) -> AppMigration:
     return held
 
 
-def _reverse_of(held: AppMigration, actor: User | None, reason: str) -> AppMigration:
+def reverse_of(move: AppMigration, actor: User | None, reason: str) -> AppMigration:
+    """Not on the books yet."""
     return AppMigration(
-        app=held.app,
+        app=move.app,
         kind=Kind.REVERSE,
         strategy=Strategy.REVERSE,
-        source_region=held.dest_region,
-        dest_region=held.source_region,
-        reverses=held,
+        source_region=move.dest_region,
+        dest_region=move.source_region,
+        reverses=move,
         requested_by=actor,
         reason=reason,
         status=Status.QUEUED,
@@ -68,7 +69,7 @@ def _reverse_of(held: AppMigration, actor: User | None, reason: str) -> AppMigra
 def _take_over(held: AppMigration, actor: User | None, reason: str) -> AppMigration:
     leave_replica(held)
     change_status(held, Status.FAILED, verb="reverse", actor=actor, reason=reason)
-    back = _reverse_of(held, actor, reason)
+    back = reverse_of(held, actor, reason)
     back.save(force_insert=True)
     record("reverse", migration=back, actor=actor, to_status=Status.QUEUED, reason=reason)
     bell.ring_on_commit(bell.RUN_MOVE, back.pk, back.dest_region.slug)

@@ -89,17 +89,8 @@ def reverse(*, move_id: UUID | str, acting_user: User | None, reason: str) -> Ap
     reason = given(reason, "a reverse")
     if reversed_move.status == Status.HELD and reversed_move.pivot_at:
         return going_back.from_held(reversed_move, acting_user=acting_user, reason=reason)
-    dest = reversed_move.source_region
-    wanted = AppMigration(
-        app=reversed_move.app,
-        kind=Kind.REVERSE,
-        strategy=Strategy.REVERSE,
-        source_region=reversed_move.dest_region,
-        dest_region=dest,
-        reverses=reversed_move,
-        requested_by=acting_user,
-        reason=reason,
-    )
+    wanted = going_back.reverse_of(reversed_move, acting_user, reason)
+    dest = wanted.dest_region
     replica = getattr(reversed_move, "source_replica", None)
     refuse(rules.forbids_reverse(reversed_move, replica, wanted.app.move_facts(dest, Kind.REVERSE)))
     _look_before_asking(wanted, Act.REVERSE)

@@ -78,7 +78,7 @@ class Journal(Move):
         if self.lease.undoing:
             self._check_deadline()
             return
-        if self.lease.abort_wanted.is_set():
+        if self.lease.abort_wanted:
             raise AbortRequested
         if self._block_ends_at is not None and self.row.pivot_at is None and now() > self._block_ends_at:
             self.change_status(

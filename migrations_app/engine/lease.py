@@ -76,11 +76,10 @@ class Lease(Generic[T]):
     """It still has its session, though no lease."""
     renewed_at: float = field(default_factory=now)
     taken_over: threading.Event = field(default_factory=threading.Event)
-    abort_wanted: threading.Event = field(default_factory=threading.Event)
     limit_at: float = math.inf
     """Time, as now() has it, by which the runner has to be done with what it does, or to have let go of it."""
     abort_at: float = math.inf
-    """Time, as now() has it, at which an abort was seen."""
+    """Time, as now() has it, at which an abort was seen; inf: nobody wants one."""
     undoing: bool = False
     """The runner heeds it."""
     notes: list[str] = field(default_factory=list)
@@ -106,6 +105,10 @@ class Lease(Generic[T]):
             raise LeaseLost
         if stopping.is_wanted(blocked=blocked):
             raise HandedBack
+
+    @property
+    def abort_wanted(self) -> bool:
+        return self.abort_at < math.inf
 
     @property
     def hangs(self) -> bool:
@@ -207,9 +210,8 @@ class Lease(Generic[T]):
         if row is None or row["fencing_token"] != self.token:
             self.limit_at = min(self.limit_at, now())
             self.taken_over.set()
-        elif row.get("status") == Status.ABORTING and not self.abort_wanted.is_set():
-            self.abort_at = now()
-            self.abort_wanted.set()
+        elif row.get("status") == Status.ABORTING:
+            self.abort_at = min(self.abort_at, now())
 
     def _status_field(self) -> list[str]:
         return ["status"] if hasattr(self.rows.model, "status") else []

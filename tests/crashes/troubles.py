@@ -50,6 +50,18 @@ def then(trouble: AbstractContextManager[object], act: Callable[[], object]) -> 
         yield
 
 
+@contextmanager
+def in_the_background(work: Callable[[], None], enough: threading.Event) -> Iterator[None]:
+    """In a thread that ends when `enough` is set, which it is at the end."""
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        enough.set()
+        thread.join()
+
+
 # -- servers ------------------------------------------------------------------------------------------------------
 
 
@@ -82,13 +94,8 @@ def restarting(server: str, pauses: tuple[float, float], rng: random.Random) -> 
             with suppress(xmlrpc.client.Fault):  # it is not up yet again
                 supervisor().signalProcess(f"servers:{server}", rng.choice(["INT", "QUIT", "KILL"]))
 
-    thread = threading.Thread(target=again_and_again, daemon=True)
-    thread.start()
-    try:
+    with in_the_background(again_and_again, enough):
         yield
-    finally:
-        enough.set()
-        thread.join()
 
 
 @contextmanager
@@ -110,13 +117,8 @@ def health_never_green(host: str, port: int) -> Iterator[None]:
                     with suppress(psutil.NoSuchProcess):
                         psutil.Process(each.pid).suspend()
 
-    thread = threading.Thread(target=stand_still, daemon=True)
-    thread.start()
-    try:
+    with in_the_background(stand_still, enough):
         yield
-    finally:
-        enough.set()
-        thread.join()
 
 
 # -- tools and files ----------------------------------------------------------------------------------------------
@@ -135,13 +137,8 @@ def ended(tool: str) -> Iterator[None]:
                         process.kill()
                         return
 
-    thread = threading.Thread(target=look, daemon=True)
-    thread.start()
-    try:
+    with in_the_background(look, enough):
         yield
-    finally:
-        enough.set()
-        thread.join()
 
 
 def dump_changed(how: Callable[[Path], None]) -> Callable[[], Any]:
