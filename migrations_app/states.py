@@ -24,13 +24,16 @@ class Step(TextChoices):
 class Kind(TextChoices):
     MOVE = "move"
     REVERSE = "reverse"
+    REHEARSAL = "rehearsal"
 
 
 class Strategy(TextChoices):
     """How a move walks the steps; its plan is in engine/plan.py."""
 
     SNAPSHOT = "snapshot"
+    LIVE = "live"
     REVERSE = "reverse"
+    REHEARSAL = "rehearsal"
 
 
 class Act(TextChoices):
@@ -105,6 +108,7 @@ TRANSITIONS: dict[Status, frozenset[Status]] = {
         {
             Status.ABORTED,  # undone, because a person or a deadline wanted it
             Status.FAILED,  # undone, because a step could not be done
+            Status.COMPLETED,  # a rehearsal, which leaves nothing behind
             Status.HELD,  # the undoing itself fails
         }
     ),

@@ -132,7 +132,9 @@ MOVES_WRITER_GRACE_SECONDS = env.float("MOVES_WRITER_GRACE_SECONDS", default=10.
 # Seconds that writes may stay blocked before the pivot; past it the move aborts itself. Per strategy.
 MOVES_BLOCK_BUDGET_SECONDS = {
     "snapshot": env.int("MOVES_BLOCK_BUDGET_SNAPSHOT_SECONDS", default=3600),
+    "live": env.int("MOVES_BLOCK_BUDGET_LIVE_SECONDS", default=30),
     "reverse": env.int("MOVES_BLOCK_BUDGET_REVERSE_SECONDS", default=600),
+    "rehearsal": 0,  # it never blocks any
 }
 # Seconds a destination's health check may take to turn green.
 MOVES_HEALTH_SECONDS = env.float("MOVES_HEALTH_SECONDS", default=60.0)

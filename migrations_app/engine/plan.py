@@ -1,7 +1,9 @@
 """The plans: the order in which a strategy walks the eleven steps.
 
     snapshot          writes stay blocked while data is copied; works for any database
+    live              the app goes on writing while data is copied; the block lasts for the last drain
     reverse           the destination is the old source, where a replica is already current
+    rehearsal         the live plan up to where it would block writes; then all of it is undone
 
 `PIVOT` is the point of no return. Up to it, steps have an undo; from it on there is only forward, but for this: a move
 that is held before `WAY_BACK` is done can be gone back from, for the destination has not taken any write
@@ -31,9 +33,25 @@ SNAPSHOT: tuple[Step, ...] = (
     Step.COMPLETED,
 )
 
+LIVE: tuple[Step, ...] = (
+    Step.REQUESTED,
+    Step.RESERVING_DEST,
+    Step.DUMPING_DATA,
+    Step.RESTORING_DATA,
+    Step.COPYING_BLOBS,
+    Step.COPYING_RUNTIME,
+    Step.BLOCKING_WRITES,
+    Step.FLIPPING_ROUTING,  # ---- the pivot ----
+    Step.SETTING_UP_REVERSE_REPLICATION,
+    Step.UNBLOCKING_WRITES,
+    Step.COMPLETED,
+)
+
 PLANS: dict[Strategy, tuple[Step, ...]] = {
     Strategy.SNAPSHOT: SNAPSHOT,
+    Strategy.LIVE: LIVE,
     Strategy.REVERSE: SNAPSHOT,  # same order; dumping_data and restoring_data say that there is nothing to do
+    Strategy.REHEARSAL: LIVE[: LIVE.index(Step.BLOCKING_WRITES)],
 }
 
 

@@ -23,6 +23,7 @@ class AppMigration(Leased):
     app = models.ForeignKey(App, on_delete=models.PROTECT, related_name="migrations")
     kind = models.CharField(max_length=10, choices=Kind, default=Kind.MOVE)
     strategy = models.CharField(max_length=10, choices=Strategy, default=Strategy.SNAPSHOT)
+    strategy_reason = models.TextField(blank=True, help_text="Why `auto` chose it.")
     source_region = models.ForeignKey(Region, on_delete=models.PROTECT, related_name="moves_from")
     dest_region = models.ForeignKey(Region, on_delete=models.PROTECT, related_name="moves_to")
     reverses = models.ForeignKey(
@@ -50,7 +51,7 @@ class AppMigration(Leased):
     last_error_code = models.CharField(max_length=60, blank=True)
     ends_as = models.CharField(
         max_length=20,
-        choices=[(Status.ABORTED, "aborted"), (Status.FAILED, "failed")],
+        choices=[(Status.ABORTED, "aborted"), (Status.FAILED, "failed"), (Status.COMPLETED, "completed")],
         blank=True,
         help_text="While aborting: the status once everything is undone.",
     )
@@ -66,6 +67,9 @@ class AppMigration(Leased):
         default=list, blank=True, help_text="What preflight found last: [{check, outcome, found, why, remedy}]."
     )
     verification = models.JSONField(null=True, blank=True, help_text="The comparison of both sides before the pivot.")
+    estimate = models.JSONField(
+        null=True, blank=True, help_text="What the move was expected to take when it was asked for."
+    )
 
     class Meta:
         verbose_name = "move"
@@ -94,14 +98,16 @@ class AppMigration(Leased):
             models.CheckConstraint(
                 name="reverse_names_what_it_reverses",
                 condition=Q(kind=Kind.REVERSE, strategy=Strategy.REVERSE, reverses__isnull=False)
-                | (Q(kind=Kind.MOVE, reverses__isnull=True) & ~Q(strategy=Strategy.REVERSE)),
+                | (Q(kind=Kind.MOVE, reverses__isnull=True) & Q(strategy__in=[Strategy.SNAPSHOT, Strategy.LIVE]))
+                | Q(kind=Kind.REHEARSAL, strategy=Strategy.REHEARSAL, reverses__isnull=True),
             ),
             models.CheckConstraint(
                 name="no_undo_past_the_pivot",
                 condition=Q(pivot_at__isnull=True) | ~Q(status__in=[Status.ABORTING, Status.ABORTED]),
             ),
             models.CheckConstraint(
-                name="completed_passed_the_pivot", condition=~Q(status=Status.COMPLETED) | Q(pivot_at__isnull=False)
+                name="completed_passed_the_pivot",
+                condition=~Q(status=Status.COMPLETED) | Q(pivot_at__isnull=False) | Q(kind=Kind.REHEARSAL),
             ),
             models.CheckConstraint(name="move_status_known", condition=Q(status__in=sorted(Status))),
         ]

@@ -22,6 +22,9 @@ class StepRun(models.Model):
     progress_done = models.BigIntegerField(null=True, blank=True)
     progress_total = models.BigIntegerField(null=True, blank=True)
     progress_unit = models.CharField(max_length=12, blank=True)
+    progress = models.JSONField(
+        default=dict, blank=True, help_text="Bytes and rows of each table, rate, time left, lag; see docs/steps.md."
+    )
     acts = models.JSONField(
         default=list, blank=True, help_text="The log people read: [{at, text}], in the order they happened."
     )
