@@ -15,6 +15,8 @@ from migrations_app.models import App, AppMigration
 from migrations_app.permissions import Verb
 from migrations_app.states import TERMINAL, Act, Kind, Status, Step, Strategy
 
+_ASKED_FOR = (Strategy.SNAPSHOT, Strategy.LIVE)
+
 
 def consequences(verb: Verb, move: AppMigration, *, act: Act | None = None) -> list[str]:
     """Of the verb on the move as it stands now; `act` is what approve, reject and withdraw decide on."""
@@ -26,8 +28,8 @@ def consequences(verb: Verb, move: AppMigration, *, act: Act | None = None) -> l
 
 
 def of_request(app: App) -> list[str]:
-    """Of a move of the app by snapshot, wherever to."""
-    return _moving(app, app.region.slug, "the destination", settings.MOVES_BLOCK_BUDGET_SECONDS[Strategy.SNAPSHOT])
+    """Of a move of the app, wherever to and by whichever strategy."""
+    return _moving(app, app.region.slug, "the destination", [_while_copied(app, strategy) for strategy in _ASKED_FOR])
 
 
 def asks_first(act: Act) -> str:
@@ -38,17 +40,43 @@ def asks_first(act: Act) -> str:
     return f"This only asks for it: nothing happens until somebody else approves it, within {hours}."
 
 
-def _moving(app: App, source: str, dest: str, block_budget: float) -> list[str]:
+def _while_copied(app: App, strategy: str, block_budget: float | None = None) -> str:
+    at_most = _span(settings.MOVES_BLOCK_BUDGET_SECONDS[strategy] if block_budget is None else block_budget)
+    if strategy == Strategy.LIVE:
+        return (
+            f"By the live plan {app} goes on writing while its data is copied. For the switch it can be read but takes "
+            f"no writes, for {at_most} at most: past that the move aborts itself."
+        )
+    return (
+        f"By snapshot, while its data is copied, {app} can be read but takes no writes, for {at_most} at most: past "
+        "that the move aborts itself."
+    )
+
+
+def _parts(app: App) -> str:
     parts = [
         "its database",
         *(["its blobs"] if app.blobs else []),
         *(["its program"] if app.program else []),
         *(["its traffic"] if app.is_routed else []),
     ]
+    return _listed(parts)
+
+
+def _rehearsing(app: App, source: str, dest: str) -> list[str]:
     return [
-        f"{app} moves from {source} to {dest}: {_listed(parts)}.",
-        f"While its data is copied, {app} can be read but takes no writes, for {_span(block_budget)} at most: "
-        "past that the move aborts itself.",
+        f"{app} is copied from {source} to {dest} as a move would: its database, its blobs, its program; not its "
+        "traffic. Both sides are compared, and all of it is timed.",
+        f"{app} goes on reading and writing in {source} all the while; nothing is blocked.",
+        f"Then what was made in {dest} is removed again, and the rehearsal ends as completed. Its times are shown to "
+        "whoever approves the move.",
+    ]
+
+
+def _moving(app: App, source: str, dest: str, while_copied: list[str]) -> list[str]:
+    return [
+        f"{app} moves from {source} to {dest}: {_parts(app)}.",
+        *while_copied,
         f"Until the switch it can be aborted, and everything is undone: {app} goes on in {source} as before.",
         f"After the switch there is only forward. {source} keeps a current replica, so that a reverse can bring {app} "
         "back.",
@@ -72,7 +100,9 @@ def _begin(move: AppMigration) -> list[str]:
     source, dest = move.source_region.slug, move.dest_region.slug
     if move.kind == Kind.REVERSE:
         return _reversing(move.app, source, dest)
-    return _moving(move.app, source, dest, move.block_budget)
+    if move.kind == Kind.REHEARSAL:
+        return _rehearsing(move.app, source, dest)
+    return _moving(move.app, source, dest, [_while_copied(move.app, move.strategy, move.block_budget)])
 
 
 def _reverse(move: AppMigration) -> list[str]:

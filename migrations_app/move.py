@@ -12,7 +12,7 @@ from migrations_app.dataplane import blobs
 from migrations_app.dataplane.database.connection import Cluster
 from migrations_app.dataplane.runtime import Host
 from migrations_app.models import App, AppMigration, Region
-from migrations_app.states import Kind
+from migrations_app.states import Kind, Strategy
 
 
 class Move(ABC):
@@ -65,6 +65,16 @@ class Move(ABC):
     @property
     def is_reverse(self) -> bool:
         return self.row.kind == Kind.REVERSE
+
+    @property
+    def is_live(self) -> bool:
+        """Its data is copied while the app goes on writing, and a stream brings what is written meanwhile."""
+        return self.row.strategy in (Strategy.LIVE, Strategy.REHEARSAL)
+
+    @property
+    def is_streamed(self) -> bool:
+        """A stream from the source keeps the destination current until the pivot."""
+        return self.is_live or self.is_reverse
 
     @property
     def name(self) -> str:

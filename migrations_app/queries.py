@@ -28,11 +28,15 @@ def region(slug: str) -> Region:
     return found
 
 
-def strategy(name: str) -> Strategy:
+AUTO = "auto"
+"""Asked for as a strategy: live where preflight allows it, else snapshot."""
+
+
+def strategy(name: str) -> str:
     """A strategy people may ask for."""
-    if name != Strategy.SNAPSHOT:
-        raise InvalidInput(f"There is no strategy {name}.", hint="Use snapshot.", code="invalid_strategy")
-    return Strategy(name)
+    if name not in (Strategy.SNAPSHOT, Strategy.LIVE, AUTO):
+        raise InvalidInput(f"There is no strategy {name}.", hint="Use snapshot, live or auto.", code="invalid_strategy")
+    return name
 
 
 def app(slug: str, *, viewer: User | None) -> App:

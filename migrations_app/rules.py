@@ -89,7 +89,7 @@ def forbids_move(facts: MoveFacts) -> list[Blocker]:
                     "Choose another, or ask an admin to open it.",
                 )
             )
-    if facts.kind is Kind.MOVE and not facts.windows_meet:
+    if facts.kind is not Kind.REVERSE and not facts.windows_meet:
         found.append(
             Blocker(
                 "windows_never_meet",
@@ -97,7 +97,7 @@ def forbids_move(facts: MoveFacts) -> list[Blocker]:
                 "Ask an admin to change one of them.",
             )
         )
-    if facts.kind is Kind.MOVE and facts.replica:
+    if facts.kind is not Kind.REVERSE and facts.replica:
         replica = facts.replica
         found.append(
             Blocker(

@@ -47,7 +47,11 @@ class Act(TextChoices):
 
 
 STARTS = frozenset({Act.MOVE, Act.REVERSE})
-"""Acts that begin a move of their own."""
+"""Acts that begin a move of their own. A rehearsal is asked for, and consented to, as a move is."""
+
+
+def start_of(kind: str) -> Act:
+    return Act.REVERSE if kind == Kind.REVERSE else Act.MOVE
 
 
 class Status(TextChoices):

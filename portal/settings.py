@@ -140,12 +140,19 @@ MOVES_BLOCK_BUDGET_SECONDS = {
 MOVES_HEALTH_SECONDS = env.float("MOVES_HEALTH_SECONDS", default=60.0)
 # Seconds the destination may need to apply what was written before the fence.
 MOVES_DRAIN_SECONDS = env.float("MOVES_DRAIN_SECONDS", default=120.0)
+# Live plan: seconds that a slot may wait for write transactions that are open in the source's cluster.
+MOVES_SLOT_SECONDS = env.float("MOVES_SLOT_SECONDS", default=300.0)
+# Live plan: how far behind the destination may be when writes are blocked, and seconds without coming nearer to that.
+MOVES_LIVE_LAG_BYTES = env.int("MOVES_LIVE_LAG_BYTES", default=16 * 10**6)
+MOVES_LIVE_CATCH_UP_SECONDS = env.float("MOVES_LIVE_CATCH_UP_SECONDS", default=300.0)
 # Seconds that one try of a step may take, or its undoing; past it the try has failed for a passing reason. `any` is for
 # all that are not named; what reads or writes all data takes its time.
 MOVES_STEP_DEADLINES = {
     "any": 300.0,
     "copying_runtime": 3600.0,
-    **dict.fromkeys(["dumping_data", "restoring_data", "copying_blobs", "flipping_routing"], 24 * 3600.0),
+    **dict.fromkeys(
+        ["dumping_data", "restoring_data", "copying_blobs", "blocking_writes", "flipping_routing"], 24 * 3600.0
+    ),
     **_deadlines(env.list("MOVES_STEP_DEADLINES", default=[])),
 }
 # How often a step that fails for a passing reason is tried, and the longest pause between two tries, in seconds.

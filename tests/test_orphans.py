@@ -163,6 +163,7 @@ def test_parts_of_the_stream_of_an_unknown_move_are_found_wherever_they_are(
     name, at = f"portal_{uuid.uuid4().hex[:16]}", shop.cluster(us)
     replication._stream_role(at, name)
     replication.publish(at, name)
+    replication.make_slot(at, name)
     with at.connect() as connection:
         connection.execute(
             f"CREATE SUBSCRIPTION {name} CONNECTION 'dbname={at.dbname}' PUBLICATION {name} WITH (connect = false)"

@@ -1,13 +1,17 @@
-from migrations_app.engine.plan import PIVOT, PLANS, plan_of, undo_order
+from migrations_app.engine.plan import LIVE, PIVOT, PLANS, plan_of, undo_order
 from migrations_app.states import Step, Strategy
 from migrations_app.steps import STEPS
 
 
 def test_every_plan_walks_all_eleven_steps_once() -> None:
     assert set(PLANS) == set(Strategy)
-    for plan in PLANS.values():
-        assert sorted(plan) == sorted(Step)
-        assert len(plan) == 11
+    for strategy, plan in PLANS.items():
+        assert len(set(plan)) == len(plan)
+        assert set(plan) == set(Step) or strategy == Strategy.REHEARSAL
+
+
+def test_a_rehearsal_stops_where_the_live_plan_would_block_writes() -> None:
+    assert [*PLANS[Strategy.REHEARSAL], Step.BLOCKING_WRITES] == list(LIVE[: len(PLANS[Strategy.REHEARSAL]) + 1])
 
 
 def test_every_step_has_a_module_that_answers_the_four_questions() -> None:

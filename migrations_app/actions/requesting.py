@@ -18,7 +18,7 @@ from migrations_app.clock import database_now
 from migrations_app.errors import InvalidInput
 from migrations_app.models import AppMigration
 from migrations_app.permissions import Verb
-from migrations_app.preflight import look
+from migrations_app.preflight import choose_strategy, look
 from migrations_app.states import Act, Kind, Status, Strategy
 from migrations_app.transitions import record
 
@@ -35,8 +35,12 @@ def request_move(
     ticket_url: str = "",
     not_before: datetime | None = None,
     block_budget_seconds: int | None = None,
+    rehearse: bool = False,
 ) -> AppMigration:
     """Ask for a move: `awaiting_approval`, or `queued` where policy asks for nobody else.
+
+    `strategy`: snapshot, live, or auto, which preflight decides on. `rehearse`: all that the live plan does before it
+    would block writes, and then it is undone; the strategy is of no interest then.
 
     Raises NotFound, Forbidden, InvalidInput or Refused; nothing is written then.
     """
@@ -60,7 +64,8 @@ def request_move(
         )
     wanted = AppMigration(
         app=app,
-        strategy=strategy,
+        kind=Kind.REHEARSAL if rehearse else Kind.MOVE,
+        strategy=Strategy.REHEARSAL if rehearse else strategy,
         source_region=app.region,
         dest_region=dest,
         requested_by=acting_user,
@@ -71,6 +76,8 @@ def request_move(
         block_budget_seconds=block_budget_seconds,
     )
     refuse(rules.forbids_move(app.move_facts(dest)))
+    if wanted.strategy == queries.AUTO:
+        wanted.strategy, wanted.strategy_reason = choose_strategy(wanted)
     _look_before_asking(wanted, Act.MOVE)
     with one_at_a_time(), transaction.atomic():
         wanted.app = locked_app(app)

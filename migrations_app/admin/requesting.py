@@ -23,6 +23,7 @@ from migrations_app.consequences import asks_first, of_request
 from migrations_app.errors import Blocker, InvalidInput, Refused
 from migrations_app.models import App, AppMigration, Region
 from migrations_app.permissions import Verb, visible_apps
+from migrations_app.queries import AUTO
 from migrations_app.states import Act, Strategy
 
 Destinations = list[tuple[Region, list[Blocker]]]
@@ -51,7 +52,11 @@ class OpenRegions(forms.RadioSelect):
 class RequestForm(forms.Form):
     dest = forms.ChoiceField(label="Destination", widget=OpenRegions)
     strategy = forms.ChoiceField(
-        choices=[(Strategy.SNAPSHOT, "Snapshot: writes stay blocked while the data is copied")],
+        choices=[
+            (Strategy.SNAPSHOT, "Snapshot: writes stay blocked while the data is copied"),
+            (Strategy.LIVE, "Live: writes are blocked for the switch only"),
+            (AUTO, "Live where that is possible, else snapshot"),
+        ],
         initial=Strategy.SNAPSHOT,
         help_text="How the data is brought over.",
     )

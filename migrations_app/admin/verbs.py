@@ -12,7 +12,7 @@ from django.contrib.auth.models import User
 from migrations_app import actions, approvals
 from migrations_app.models import AppMigration
 from migrations_app.permissions import Verb
-from migrations_app.states import Act, Status
+from migrations_app.states import Act, Status, start_of
 
 _NOTHING_SEEN = "nothing"
 """The fingerprint of an approver whose page did not show one: it is never that of what there is."""
@@ -91,7 +91,7 @@ def what_happened(verb: Verb, move: AppMigration, act: Act | None = None) -> str
         return f"You approved the {act}. {_comes_of(act, move)}"
     if verb is Verb.REVERSE and move.status == Status.ABORTING:
         return _comes_of(Act.ABORT, move)
-    wanted = Act(move.kind if verb in (Verb.REVERSE, Verb.REQUEST) else verb.value)
+    wanted = start_of(move.kind) if verb in (Verb.REVERSE, Verb.REQUEST) else Act(verb.value)
     waiting = approvals.open_of(move)
     if waiting and waiting.act == wanted:
         return f"You asked for the {wanted}. Nothing happens until somebody else approves it."

@@ -6,11 +6,14 @@ from django.db.models.functions import Now
 
 from migrations_app.engine.journal import Journal
 from migrations_app.models import AppMigration, SourceReplica
-from migrations_app.states import ReplicaState, Status
+from migrations_app.states import Kind, ReplicaState, Status
 from migrations_app.transitions import change_replica_state, change_status, record
 
 
 def complete(journal: Journal) -> None:
+    if journal.row.kind == Kind.REHEARSAL:  # all went well, and nothing of it is to stay
+        journal.change_status(Status.ABORTING, verb="rehearsed", ends_as=Status.COMPLETED)
+        return
     with journal.locked() as move:
         leave_replica(move)
         change_status(move, Status.COMPLETED, verb="complete", last_error="", last_error_code="")

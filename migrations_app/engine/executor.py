@@ -19,6 +19,7 @@ from django.db import InterfaceError, OperationalError
 from django.db.models.functions import Now
 
 from migrations_app import approvals, orphans
+from migrations_app.dataplane.database import sessions
 from migrations_app.engine import completion, predecessor
 from migrations_app.engine.journal import Journal
 from migrations_app.engine.lease import Lease, claim
@@ -53,7 +54,7 @@ def run_move(move_id: UUID | str) -> str:
     log.info("move.claimed", move=str(move_id), token=lease.token, previous_owner_died=lease.previous_owner_died)
     pause = timedelta(0)
     try:
-        with lease.kept():
+        with lease.kept(), sessions.kept():
             predecessor.evict(lease)
             sentence = Executor(lease).carry()
     except Deferred as deferred:

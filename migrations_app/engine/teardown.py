@@ -105,7 +105,7 @@ class Teardown:
         )
         # The primary first: its slot would fill the disk of the region that serves, should the replica's be gone.
         replication.unpublish(primary, name, check=self._check)
-        identity.restore_identity(primary, self.move.fact("identity", []))
+        identity.restore_identity(primary, self.move.fact("identity", []), check=self._check)
         if replica.exists():
             replication.unsubscribe(replica, name)
         self._act(f"Ended the stream from {primary.region}: subscription, slot, publication and role {name}.")

@@ -6,8 +6,13 @@ from migrations_app.errors import StepError
 from migrations_app.models import AppMigration
 from migrations_app.preflight.checks import Finding, preflight
 from migrations_app.preflight.unwritten import Unwritten
+from migrations_app.states import Strategy
 
 __all__ = ["Finding", "Unwritten", "look", "preflight"]
+
+
+def choose_strategy(row: AppMigration) -> tuple[Strategy, str]:
+    return Strategy.LIVE, "Nothing forbids it."
 
 
 def look(row: AppMigration) -> list[dict[str, str]]:

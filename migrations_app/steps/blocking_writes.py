@@ -1,10 +1,12 @@
 """blocking_writes: raise the soft fence. From here on the app is read-only.
 
 What changes: edges answer unsafe methods with 503 app_migrating; new sessions in the source's database are read-only,
-    older ones are ended; in the snapshot plan a tripwire slot stands at the fence.
+    older ones are ended; in the snapshot plan a tripwire slot stands at the fence. In the live plan all that needs no
+    block comes before it: the stream catches up, blobs follow, the way back is made ready (ready.py).
 Done when: no session is left that can write, and the fence LSN is recorded.
 Undo: lift the fence, in the database first, so that a write that an edge lets through succeeds; only then the rest.
-How long: the grace for open writers (MOVES_WRITER_GRACE_SECONDS), and then an instant.
+How long: the grace for open writers (MOVES_WRITER_GRACE_SECONDS), and then an instant. In the live plan, before the
+    block, as long as the stream takes to catch up.
 """
 
 from __future__ import annotations
@@ -14,7 +16,7 @@ from django.conf import settings
 from migrations_app.dataplane.database import fence, proof, tripwire
 from migrations_app.errors import TransientError
 from migrations_app.move import Move
-from migrations_app.steps import routing
+from migrations_app.steps import ready, routing
 
 
 def skip(move: Move) -> str:
@@ -23,7 +25,9 @@ def skip(move: Move) -> str:
 
 def do(move: Move) -> None:
     source = move.source_db
-    if not move.is_reverse:
+    if move.is_live and not move.row.writes_blocked_at:
+        ready.make_ready(move)
+    elif not move.is_streamed:
         _create_tripwire_early(move)
     move.stamp("writes_blocked_at")
     routing.remember_routes(move)
@@ -38,7 +42,7 @@ def do(move: Move) -> None:
         fence.open_up(move.dest_db, move.fact("source")["connect"])
         move.act(f"The app may connect to the replica in {move.dest} again, read-only.")
     move.remember(fence_lsn=proof.position(source))
-    if not move.is_reverse:
+    if not move.is_streamed:
         tripwire.create(source, move.name, patience_seconds=60)
         tripwire.arm(source, move.name, move.fact("fence_lsn"))
     move.act(f"No writer is left. Fence LSN {move.fact('fence_lsn')}.")
@@ -63,5 +67,5 @@ def undo(move: Move) -> None:
     if move.is_reverse:
         fence.shut(move.dest_db, check=move.check)
         move.act(f"Shut the replica in {move.dest} again.")
-    else:
+    elif not move.is_live:
         tripwire.drop_slot(source, move.name, check=move.check)

@@ -25,10 +25,9 @@ from migrations_app.dataplane import runtime
 from migrations_app.dataplane.database import fence, leftovers, tripwire
 from migrations_app.errors import PermanentError, StepError
 from migrations_app.move import Move, host
-from migrations_app.steps import routing, way_back
+from migrations_app.steps import routing, way_back, way_in
 from migrations_app.steps.copying_blobs import catch_up
 from migrations_app.steps.copying_runtime import start_program
-from migrations_app.steps.reserving_dest import drain
 from migrations_app.verification.comparison import compare
 
 _READS_UNDER_WAY_SECONDS = 5
@@ -42,10 +41,12 @@ def do(move: Move) -> None:
     if not move.row.pivot_at:
         if move.fact("shut"):  # an earlier attempt got as far as the hard fence
             fence.open_up(move.source_db, move.fact("source")["connect"])
-        way_back.undo_identity(move)
+        if not move.is_live:
+            way_back.undo_identity(move)
         _bring_up_to_date(move)
         _verify(move)
-        way_back.prepare(move)
+        if not move.is_live:  # there it was made before the block
+            way_back.prepare(move)
     routing.route(move, move.dest, fenced=True)
     fence.await_quiet(move.source_db, grace_seconds=_READS_UNDER_WAY_SECONDS, check=move.check)
     move.remember(shut=True)
@@ -80,8 +81,8 @@ def undo(move: Move) -> None:
 
 
 def _bring_up_to_date(move: Move) -> None:
-    """In a reverse, until now a stream kept the destination current; in a snapshot, the dump did."""
-    if not move.is_reverse:
+    """Where a stream kept the destination current; in a snapshot it is as the dump was."""
+    if not move.is_streamed:
         return
     _drain(move)
     source, dest = move.source_db, move.dest_db
@@ -96,7 +97,7 @@ def _bring_up_to_date(move: Move) -> None:
 
 
 def _drain(move: Move) -> None:
-    seconds = drain(move)
+    seconds = way_in.drain(move)
     move.act(f"{move.dest} has applied everything {move.source} has written ({seconds:.2f} s).")
 
 
@@ -120,7 +121,7 @@ def _verify(move: Move) -> None:
 
 def _check_fence_held(move: Move) -> None:
     """Behind the hard fence: did somebody step over the soft one since the fence LSN?"""
-    if move.is_reverse:
+    if move.is_streamed:
         _drain(move)
     elif written := tripwire.changes(move.source_db, move.name):
         raise PermanentError(

@@ -1,7 +1,9 @@
 """reserving_dest: make room at the destination.
 
 What changes: at the destination the roles, an empty database like the source's (shut to writers) and the bucket.
-    In a reverse they are there; what the stream needs to be proven is laid on both sides.
+    In a reverse they are there; what the stream needs to be proven is laid on both sides. In the live plan also the
+    publication at the source, and replica identities on tables that have none. The slot comes with the dump, for its
+    snapshot cannot be handed on (docs/decisions/0014).
 Done when: they exist, and are empty. In a reverse: the replica streams.
 Undo: drop what this move made.
 How long: seconds.
@@ -11,14 +13,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.conf import settings
-
 from migrations_app.dataplane import blobs
 from migrations_app.dataplane.database import creation, fence, proof, replication, roles
 from migrations_app.errors import PermanentError
 from migrations_app.move import Move, bucket
 from migrations_app.states import Status
-from migrations_app.steps import way_back
+from migrations_app.steps import way_back, way_in
 
 
 def skip(move: Move) -> str:
@@ -35,16 +35,20 @@ def do(move: Move) -> None:
         _reserve_database(move)
         if move.app.blobs:
             _reserve_bucket(move)
+    if move.is_live:
+        way_in.publish(move)
     replication.probe(move.dest_db, move.source_db, move.name)
     move.act(f"{move.source} can subscribe to {move.dest}: the way back can be set up.")
 
 
 def undo(move: Move) -> None:
     way_back.ask_if_not_asked(move)
+    if move.is_live:
+        way_in.unpublish(move)
     replication.unpublish(move.dest_db, move.name, check=move.check)
     if move.is_reverse:
         way_back.undo_identity(move)
-        proof.lift_sentinel(move.source_db, move.dest_db, stream=stream_name(move))
+        proof.lift_sentinel(move.source_db, move.dest_db, stream=way_in.stream_name(move))
         move.act("Took the sentinel away; the replica goes on streaming.")
     elif move.fact("database_reserved"):
         creation.drop(move.dest_db)
@@ -130,7 +134,7 @@ def _reserve_bucket(move: Move) -> None:
 
 
 def _check_replica(move: Move) -> None:
-    stream = stream_name(move)
+    stream = way_in.stream_name(move)
     if not proof.is_streaming(move.source_db, stream):
         raise PermanentError(
             f"The replica in {move.dest} does not read the stream from {move.source}.",
@@ -138,23 +142,5 @@ def _check_replica(move: Move) -> None:
             code="replica_broken",
         )
     proof.lay_sentinel(move.source_db, move.dest_db, stream)
-    seconds = drain(move)
+    seconds = way_in.drain(move)
     move.act(f"The replica in {move.dest} streams from {move.source} and is {seconds:.2f} s behind.")
-
-
-def stream_name(move: Move) -> str:
-    """Name of the stream that kept the destination of a reverse current: that of the move being reversed."""
-    assert move.row.reverses is not None  # noqa: S101 — held by a constraint
-    return move.row.reverses.name_in_regions
-
-
-def drain(move: Move) -> float:
-    """In a reverse: wait until the destination has applied all that the source has written. Returns the seconds."""
-    return proof.drain(
-        move.source_db,
-        move.dest_db,
-        stream_name(move),
-        proof.position(move.source_db),
-        deadline_seconds=settings.MOVES_DRAIN_SECONDS,
-        check=move.check,
-    )

@@ -1,10 +1,12 @@
 """restoring_data: restore the dump at the destination.
 
 What changes: the destination's database is filled; sequences, unlogged tables, large objects and materialised views
-    come with the dump, statistics are gathered.
-Done when: pg_restore ended without an error. That every row is there is proven before the pivot.
-Undo: drop the database.
-How long: as long as writing all data and building all indexes takes.
+    come with the dump, statistics are gathered. In the live plan it then subscribes to the slot of the dump, and what
+    was written meanwhile streams in.
+Done when: pg_restore ended without an error; that every row is there is proven before the pivot. In the live plan: the
+    stream's lag is under its limit.
+Undo: drop the slots at the source, then the database.
+How long: as long as writing all data and building all indexes takes, and for the stream to catch up.
 """
 
 from __future__ import annotations
@@ -12,8 +14,9 @@ from __future__ import annotations
 from django.conf import settings
 
 from migrations_app.dataplane.database import creation, dump, identity, leftovers
+from migrations_app.dataplane.process import Check
 from migrations_app.move import Move
-from migrations_app.steps import way_back
+from migrations_app.steps import way_back, way_in
 from migrations_app.steps.reserving_dest import create_empty
 
 
@@ -22,8 +25,19 @@ def skip(move: Move) -> str:
 
 
 def do(move: Move) -> None:
+    if not move.is_live:
+        _restore(move, move.check)
+        return
+    if not move.fact("restored"):
+        _restore(move, way_in.watched(move))
+        move.remember(restored=True)  # from here on the stream writes there: nothing is restored again
+    way_in.begin(move)
+    way_in.catch_up(move)
+
+
+def _restore(move: Move, check: Check) -> None:
     dest, jobs = move.dest_db, settings.MOVES_COPY_JOBS
-    dump.verify(move.dump_folder, check=move.check)
+    dump.verify(move.dump_folder, check=check)
     if not dest.exists() or not creation.is_empty(dest):
         move.act("An earlier attempt left rows behind; begins with an empty database again.")
         creation.drop(dest)
@@ -34,11 +48,11 @@ def do(move: Move) -> None:
         dest,
         move.dump_folder,
         jobs=jobs,
-        check=move.check,
+        check=check,
         on_table=lambda begun: move.progress(min(begun, total) - 1, total, "tables"),  # begun, not done
     )
-    left_out = dump.analyze(dest, jobs=jobs, check=move.check)
-    leftovers.refresh_materialised_views(dest, check=move.check, source=move.source_db)
+    left_out = dump.analyze(dest, jobs=jobs, check=check)
+    leftovers.refresh_materialised_views(dest, check=check, source=move.source_db)
     move.act(
         f"Restored {dest.dbname} in {move.dest} and gathered statistics"
         + (f", but for {', '.join(left_out)}." if left_out else ".")
@@ -47,5 +61,7 @@ def do(move: Move) -> None:
 
 def undo(move: Move) -> None:
     way_back.ask_if_not_asked(move)
+    if move.is_live:
+        way_in.drop_slots(move)  # first: they would keep WAL for a destination that may be gone
     creation.drop(move.dest_db)
     move.act(f"Dropped what was restored in {move.dest}.")

@@ -1,7 +1,8 @@
 """setting_up_reverse_replication: keep the old region as a live replica.
 
 What changes: at the source the subscription to what way_back.py made at the destination, and the same replica
-    identities. All before writes open, so no row is copied and none missed.
+    identities. All before writes open, so no row is copied and none missed. A stream that kept the destination current
+    until now rests, and is taken away once writes are open.
 Done when: a row written at the destination has arrived at the source.
 Undo: none once it is done. Held before that, a move can be gone back from: the destination has taken no write, so both
     sides are equal. What was made at the source goes, and in a reverse the stream that was ended flows again.
@@ -14,7 +15,7 @@ from django.conf import settings
 
 from migrations_app.dataplane.database import identity, proof, replication, tripwire
 from migrations_app.move import Move
-from migrations_app.steps.reserving_dest import stream_name
+from migrations_app.steps import way_in
 
 
 def skip(move: Move) -> str:
@@ -23,15 +24,13 @@ def skip(move: Move) -> str:
 
 def do(move: Move) -> None:
     primary, replica = move.dest_db, move.source_db
-    if move.row.reverses:
-        replication.unsubscribe(primary, stream_name(move))
-        replication.unpublish(replica, stream_name(move), check=move.check)
-        move.act(f"Ended the old stream from {move.source} to {move.dest}; nothing was left on it.")
+    if move.is_streamed:
+        replication.pause(primary, way_in.stream_name(move))
     else:
         tripwire.drop_slot(replica, move.name, check=move.check)
     missing = identity.missing_identity(replica)
     move.remember(identity_given_source=[*move.fact("identity_given_source", []), *missing])
-    identity.give_identity(replica, missing)
+    identity.give_identity(replica, missing, check=move.check)
     proof.make_sentinel(replica)
     replication.subscribe(primary, replica, move.name)
     seconds = _prove(move)
@@ -40,12 +39,11 @@ def do(move: Move) -> None:
 
 def undo(move: Move) -> None:
     replication.unsubscribe(move.source_db, move.name)
-    identity.restore_identity(move.source_db, move.fact("identity_given_source", []))
+    identity.restore_identity(move.source_db, move.fact("identity_given_source", []), check=move.check)
     if move.row.reverses:
-        replication.publish(move.source_db, stream_name(move))
-        replication.subscribe(move.source_db, move.dest_db, stream_name(move))
+        replication.resume(move.dest_db, way_in.stream_name(move))
         move.act(f"The stream from {move.source} to {move.dest} flows again.")
-    else:
+    elif not move.is_live:
         proof.drop_sentinel(move.source_db)
         move.act(f"{move.source} subscribes to nothing any more.")
 

@@ -15,15 +15,19 @@ from migrations_app.move import Move
 def prepare(move: Move) -> None:
     dest = move.dest_db
     missing = identity.missing_identity(dest)
-    # What was before is remembered first, for the teardown to put back; a reverse inherits it.
+    # What was before is remembered first, for the teardown to put back. A reverse inherits it; in the live plan the
+    # tables came here with what they were given at the source.
     before = move.row.reverses.fact("identity", []) if move.row.reverses else []
+    if move.is_live:
+        before = move.fact("identity_given_source", [])
     move.remember(identity_given=missing, identity=[*before, *missing])
-    identity.give_identity(dest, missing)
+    identity.give_identity(dest, missing, check=move.check)
     if missing:
         names = ", ".join(".".join(entry[:2]) for entry in missing)
         move.act(f"Gave a replica identity to {names} in {move.dest}, until the replica is torn down.")
     proof.make_sentinel(dest)
     replication.publish(dest, move.name)
+    replication.make_slot(dest, move.name)
     move.act(f"Made publication and slot {move.name} in {move.dest}.")
 
 
@@ -63,4 +67,4 @@ def refuse_if_written(move: Move) -> None:
 
 def undo_identity(move: Move) -> None:
     """Put back what prepare() changed in the destination's tables: the comparison wants both sides alike."""
-    identity.restore_identity(move.dest_db, move.fact("identity_given", []))
+    identity.restore_identity(move.dest_db, move.fact("identity_given", []), check=move.check)

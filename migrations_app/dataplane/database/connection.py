@@ -13,6 +13,7 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from migrations_app.dataplane import runner
+from migrations_app.dataplane.database import sessions
 from migrations_app.errors import PermanentError, StepError, TransientError
 
 Query = str | sql.SQL | sql.Composed
@@ -127,20 +128,48 @@ class Cluster:
         Before a runner has its first session in a cluster, those of earlier runners of the same row are ended there.
         Errors of the server come out as TransientError or PermanentError that name the region; LeaseLost.
         """
-        options = self.session_options(wording=wording, fenced=fenced)
+        line = self._line_to(dbname or self.dbname)
         with explained(self.region):
-            connection = psycopg.connect(
-                self._line_to(dbname or self.dbname),
+            if not wording or fenced:  # these take the database's own settings as they are now
+                with self._open(line, wording=wording, fenced=fenced) as connection:
+                    yield connection
+                return
+            with sessions.taken((line, runner.session_name()), lambda: self._open(line)) as connection:
+                runner.check()
+                yield connection
+
+    def _open(self, line: str, *, wording: bool = True, fenced: bool = False) -> psycopg.Connection[Any]:
+        connection = psycopg.connect(
+            line,
+            autocommit=True,
+            application_name=runner.session_name(),
+            options=self.session_options(wording=wording, fenced=fenced),
+            # Otherwise text comes as bytes from a database without an encoding (SQL_ASCII).
+            client_encoding="UTF8",
+        )
+        try:
+            runner.check()  # only now: a session that passes is there to be found by whoever takes over later
+            _end_earlier_runners(connection, self)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    @contextmanager
+    def replication_session(self) -> Iterator[psycopg.Connection[Any]]:
+        """A session that speaks the replication protocol in the app's database, for `connection.pgconn`: it takes
+        simple queries only. Errors: as connect()."""
+        with self.connect():  # whatever earlier runners left is ended first
+            pass
+        with explained(self.region):
+            session = psycopg.connect(
+                make_conninfo(self.target, replication="database"),
                 autocommit=True,
                 application_name=runner.session_name(),
-                options=options,
-                # Otherwise text comes as bytes from a database without an encoding (SQL_ASCII).
-                client_encoding="UTF8",
+                options=self.session_options() + " -c wal_sender_timeout=0",
             )
-            with connection:
-                runner.check()  # only now: a session that passes is there to be found by whoever takes over later
-                _end_earlier_runners(connection, self)
-                yield connection
+            with session:
+                yield session
 
     @contextmanager
     def admin(self) -> Iterator[psycopg.Connection[Any]]:

@@ -10,6 +10,7 @@ from psycopg import sql
 
 from migrations_app.dataplane.database import grants, settings
 from migrations_app.dataplane.database.connection import DROP_INTERRUPTED, Cluster, rows, value
+from migrations_app.dataplane.database.roles import is_of_a_stream
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,9 @@ def read(cluster: Cluster) -> Definition:
             connection_limit=row[7],
             is_template=row[8],
             comment=row[9],
-            grants=frozenset(grants.read(connection, _ACL, cluster.dbname)),
+            grants=frozenset(
+                grant for grant in grants.read(connection, _ACL, cluster.dbname) if not is_of_a_stream(grant.grantee)
+            ),
             # Without those of the portal's own role: replication.py makes some where it applies a stream.
             settings=frozenset(
                 (role, setting)

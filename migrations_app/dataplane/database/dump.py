@@ -81,8 +81,11 @@ def _run(
     return replace(done, stderr_tail="\n".join(errors)).raise_for_status()
 
 
-def dump(source: Cluster, folder: Path, *, jobs: int, check: Check, on_table: OnTable) -> int:
-    """Dump the database into `folder` (made anew) and write its manifest. Returns its size in bytes."""
+def dump(source: Cluster, folder: Path, *, jobs: int, check: Check, on_table: OnTable, snapshot: str = "") -> int:
+    """Dump the database into `folder` (made anew) and write its manifest. Returns its size in bytes.
+
+    `snapshot`: as of an exported one; its session has to be open until this returns.
+    """
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     _run(
@@ -95,6 +98,7 @@ def dump(source: Cluster, folder: Path, *, jobs: int, check: Check, on_table: On
             "--no-subscriptions",
             "--no-tablespaces",
             "--verbose",
+            *([f"--snapshot={snapshot}"] if snapshot else []),
             f"--file={folder}",
             f"--dbname={source.target}",
         ],

@@ -113,6 +113,20 @@ def lower_flag(cluster: Cluster, original: list[list[str | None]]) -> None:
                 settings.apply(admin, f"{FLAG}={text}", role=role, dbname=cluster.dbname)
 
 
+def await_short_writers(cluster: Cluster, *, longer_than: float, patience_seconds: float, check: Check) -> bool:
+    """Wait, before any fence, until no transaction that writes has been open for `longer_than` seconds: settle() would
+    wait for it while writes are blocked. False when that takes longer than the patience."""
+    give_up_at = time.monotonic() + patience_seconds
+    long = _SESSIONS + " AND backend_xid IS NOT NULL AND xact_start < clock_timestamp() - make_interval(secs => %s)"
+    with cluster.admin() as admin:
+        while value(admin, f"SELECT count(*) {long}", cluster.dbname, SESSION, longer_than):
+            if time.monotonic() > give_up_at:
+                return False
+            check()
+            time.sleep(0.05)
+    return True
+
+
 def settle(cluster: Cluster, flagged_at: datetime, *, grace_seconds: float, check: Check) -> Settled:
     """Wait until nobody is left who can write: end idle sessions older than the flag, give open transactions
     `grace_seconds`, then end those too.

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import psycopg
 from psycopg import sql
 
 from migrations_app.dataplane.database.connection import Cluster, rows
+from migrations_app.dataplane.process import Check
+
+_LOCK_PATIENCE_SECONDS = 60.0
+_BETWEEN_LOCKS_SECONDS = 0.5
 
 _TABLES = """
 SELECT n.nspname, c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -105,22 +110,41 @@ def missing_identity(cluster: Cluster) -> list[list[str]]:
         ]
 
 
-def give_identity(cluster: Cluster, missing: list[list[str]]) -> None:
-    """Give those tables one: a unique index over columns that are never null, else the whole row (at a price)."""
+def give_identity(cluster: Cluster, missing: list[list[str]], *, check: Check) -> None:
+    """Give those tables one: a unique index over columns that are never null, else the whole row (at a price).
+
+    Errors: TransientError `database_55P03` when a table stays locked.
+    """
     with cluster.connect() as connection:
         for schema, table, _, index in missing:
             using = sql.SQL("USING INDEX {}").format(sql.Identifier(index)) if index else sql.SQL("FULL")
-            _set_identity(connection, schema, table, using)
+            _set_identity(connection, schema, table, using, check)
 
 
-def restore_identity(cluster: Cluster, missing: list[list[str]]) -> None:
+def restore_identity(cluster: Cluster, missing: list[list[str]], *, check: Check) -> None:
     """Put replica identities back to what missing_identity() found; tables dropped meanwhile are passed over."""
     with cluster.connect() as connection:
         present = set(tables(connection))
         for schema, table, before, _ in missing:
             if (schema, table) in present:
-                _set_identity(connection, schema, table, sql.SQL("NOTHING" if before == "n" else "DEFAULT"))
+                using = sql.SQL("NOTHING" if before == "n" else "DEFAULT")
+                _set_identity(connection, schema, table, using, check)
 
 
-def _set_identity(connection: psycopg.Connection[Any], schema: str, table: str, using: sql.Composable) -> None:
-    connection.execute(sql.SQL("ALTER TABLE {} REPLICA IDENTITY {}").format(sql.Identifier(schema, table), using))
+def _set_identity(
+    connection: psycopg.Connection[Any], schema: str, table: str, using: sql.Composable, check: Check
+) -> None:
+    """Who waits for this lock keeps everybody waiting behind: not for long, and then others get their turn."""
+    connection.execute("SET lock_timeout = '200ms'")
+    give_up_at = time.monotonic() + _LOCK_PATIENCE_SECONDS
+    while True:
+        try:
+            connection.execute(
+                sql.SQL("ALTER TABLE {} REPLICA IDENTITY {}").format(sql.Identifier(schema, table), using)
+            )
+            return
+        except psycopg.errors.LockNotAvailable:
+            if time.monotonic() > give_up_at:
+                raise
+        check()
+        time.sleep(_BETWEEN_LOCKS_SECONDS)

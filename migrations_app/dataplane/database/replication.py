@@ -24,7 +24,7 @@ from migrations_app.dataplane.process import Check
 
 
 def publish(primary: Cluster, name: str) -> None:
-    """At the primary: a publication of every table (listed, so that drift shows), the slot, and the stream's role."""
+    """At the primary: a publication of every table that a stream can carry; listed, so that drift shows."""
     with primary.connect() as connection:
         if not value(connection, "SELECT count(*) FROM pg_publication WHERE pubname = %s", name):
             never = set(unstreamable(connection))
@@ -33,6 +33,11 @@ def publish(primary: Cluster, name: str) -> None:
             if listed:
                 statement += sql.SQL(" FOR TABLE ONLY ") + sql.SQL(", ONLY ").join(listed)
             connection.execute(statement)
+
+
+def make_slot(primary: Cluster, name: str) -> None:
+    """Make the stream's slot, unless it is there. Waits for every write transaction of the cluster, for a minute."""
+    with primary.connect() as connection:
         connection.execute("SET statement_timeout = '60s'")
         if not value(connection, "SELECT count(*) FROM pg_replication_slots WHERE slot_name = %s", name):
             value(connection, "SELECT pg_create_logical_replication_slot(%s, 'pgoutput')", name)
@@ -43,13 +48,16 @@ def probe(primary: Cluster, replica: Cluster, name: str) -> None:
 
     Leaves the stream's role at the primary. Errors: those of the connection, before anything depends on it.
     """
+    publication = f"{name}_probe"  # there is none: what is published would be looked for at the replica
     conninfo = _stream_role(primary, name)
     with replica.connect() as connection, connection.transaction(force_rollback=True):
-        connection.execute(_create_subscription(name, conninfo, ["create_slot = false", "enabled = false"]))
+        options = ["create_slot = false", "enabled = false"]
+        connection.execute(_create_subscription(name, conninfo, options, publication=publication))
 
 
 def subscribe(primary: Cluster, replica: Cluster, name: str) -> None:
-    """At the replica: the subscription, reading the slot that publish() made. A half-made one is begun anew."""
+    """At the replica: the subscription, reading the slot of that name. A half-made one is begun anew: nothing may have
+    been streamed yet, for what was would come again."""
     conninfo = _stream_role(primary, name)
     unsubscribe(replica, name)
     with replica.admin() as admin:
@@ -60,7 +68,7 @@ def subscribe(primary: Cluster, replica: Cluster, name: str) -> None:
         options = ["create_slot = false", "copy_data = false"]
         if connection.info.server_version >= 160000:
             options += ["origin = none", "run_as_owner = true", "streaming = parallel"]
-        connection.execute(_create_subscription(name, conninfo, options))
+        connection.execute(_create_subscription(name, conninfo, options, publication=name))
 
 
 def _stream_role(primary: Cluster, name: str) -> str:
@@ -82,11 +90,11 @@ def _stream_role(primary: Cluster, name: str) -> str:
     )
 
 
-def _create_subscription(name: str, conninfo: str, options: list[str]) -> sql.Composed:
+def _create_subscription(name: str, conninfo: str, options: list[str], *, publication: str) -> sql.Composed:
     return sql.SQL("CREATE SUBSCRIPTION {} CONNECTION {} PUBLICATION {} WITH ({}, slot_name = {})").format(
         sql.Identifier(name),
         sql.Literal(conninfo),
-        sql.Identifier(name),
+        sql.Identifier(publication),
         sql.SQL(", ".join(options)),
         sql.Literal(name),
     )
@@ -102,6 +110,23 @@ def unsubscribe(replica: Cluster, name: str) -> bool:
         for setting in replica.safe_settings():
             settings.reset(admin, setting, role=_ourselves(admin), dbname=replica.dbname)
     return there
+
+
+def pause(replica: Cluster, name: str) -> None:
+    """Let the subscription rest, if it is there; its slot keeps what comes meanwhile."""
+    if is_subscribed(replica, name):
+        with replica.connect() as connection:
+            connection.execute(sql.SQL("ALTER SUBSCRIPTION {} DISABLE").format(sql.Identifier(name)))
+
+
+def resume(replica: Cluster, name: str) -> None:
+    with replica.connect() as connection:
+        connection.execute(sql.SQL("ALTER SUBSCRIPTION {} ENABLE").format(sql.Identifier(name)))
+
+
+def is_subscribed(replica: Cluster, name: str) -> bool:
+    with replica.connect() as connection:
+        return value(connection, "SELECT count(*) FROM pg_subscription WHERE subname = %s", name) == 1
 
 
 def _ourselves(connection: psycopg.Connection[Any]) -> str:

@@ -30,6 +30,11 @@ class Command(PortalCommand):
         parser.add_argument(
             "--block-budget", type=int, metavar="SECONDS", help="abort when writes are blocked for longer than that"
         )
+        parser.add_argument(
+            "--rehearse",
+            action="store_true",
+            help="do on the real data all that comes before the block, compare, time and undo it; nothing is blocked",
+        )
         parser.add_argument("--watch", action="store_true", help="follow the move to its end; exit 1 unless completed")
         parser.add_argument("--dry-run", action="store_true", help="print the plan and the preflight, change nothing")
 
@@ -45,6 +50,7 @@ class Command(PortalCommand):
             ticket_url=options["ticket"],
             not_before=_time(options["not_before"]),
             block_budget_seconds=options["block_budget"],
+            rehearse=options["rehearse"],
             acting_user=self.user,
         )
         if options["watch"]:

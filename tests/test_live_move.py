@@ -1,0 +1,37 @@
+"""The live plan: the app goes on writing while its data is copied."""
+
+from __future__ import annotations
+
+from migrations_app import actions
+from migrations_app.models import App, AppMigration, Region
+from migrations_app.states import Status
+from tests.conftest import Shop, carry, reversed_, torn_down, traces
+
+
+def moved_live(app: App, dest: str = "eu-west-1") -> AppMigration:
+    return carry(
+        actions.request_move(app_slug=app.slug, dest_slug=dest, acting_user=None, reason="a test", strategy="live")
+    )
+
+
+def test_the_app_comes_up_with_everything_and_can_go_back(shop: Shop, us: Region, eu: Region) -> None:
+    move = moved_live(shop.app)
+    assert (move.status, move.last_error) == (Status.COMPLETED, "")
+    assert shop.sql(eu, "SELECT count(*) FROM item") == [(500,)]
+    back = reversed_(move)
+    assert (back.status, back.last_error) == (Status.COMPLETED, "")
+    torn_down(back)
+    assert traces(shop, us) == traces(shop, eu) == []
+
+
+def test_a_rehearsal_copies_everything_blocks_nothing_and_leaves_nothing(shop: Shop, us: Region, eu: Region) -> None:
+    rehearsal = carry(
+        actions.request_move(
+            app_slug=shop.app.slug, dest_slug="eu-west-1", acting_user=None, reason="a test", rehearse=True
+        )
+    )
+    assert (rehearsal.status, rehearsal.last_error, rehearsal.writes_blocked_at) == (Status.COMPLETED, "", None)
+    assert rehearsal.app.region == us
+    assert traces(shop, us) == traces(shop, eu) == []
+    assert not shop.cluster(eu).exists()
+    assert moved_live(shop.app).status == Status.COMPLETED
