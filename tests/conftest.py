@@ -26,6 +26,7 @@ from migrations_app.engine.teardown import run_teardown
 from migrations_app.errors import PermanentError
 from migrations_app.models import App, AppMigration, AuditEvent, Region, SourceReplica
 from migrations_app.move import Move, cluster, host
+from migrations_app.states import Strategy
 from tests.guestbook import GuestBook, deployed
 
 SCHEMA = """
@@ -201,9 +202,11 @@ def carry(move: AppMigration) -> AppMigration:
     return AppMigration.objects.select_related("app__region", "source_region", "dest_region").get(pk=move.pk)
 
 
-def moved(app: App, dest: str) -> AppMigration:
+def moved(app: App, dest: str, *, strategy: str = Strategy.SNAPSHOT) -> AppMigration:
     """A move of the app, carried to its end."""
-    return carry(actions.request_move(app_slug=app.slug, dest_slug=dest, acting_user=None, reason="a test"))
+    return carry(
+        actions.request_move(app_slug=app.slug, dest_slug=dest, acting_user=None, reason="a test", strategy=strategy)
+    )
 
 
 def reversed_(move: AppMigration) -> AppMigration:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from migrations_app import actions
 from migrations_app.models import App, AppMigration, Region
-from migrations_app.states import Status
-from tests.conftest import Shop, carry, reversed_, torn_down, traces
+from migrations_app.states import Status, Strategy
+from tests.conftest import Shop, carry, moved, reversed_, torn_down, traces
 
 
 def moved_live(app: App, dest: str = "eu-west-1") -> AppMigration:
-    return carry(
-        actions.request_move(app_slug=app.slug, dest_slug=dest, acting_user=None, reason="a test", strategy="live")
-    )
+    return moved(app, dest, strategy=Strategy.LIVE)
 
 
 def test_the_app_comes_up_with_everything_and_can_go_back(shop: Shop, us: Region, eu: Region) -> None:

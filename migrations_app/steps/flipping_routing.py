@@ -123,6 +123,8 @@ def _check_fence_held(move: Move) -> None:
     """Behind the hard fence: did somebody step over the soft one since the fence LSN?"""
     if move.is_streamed:
         _drain(move)
+        if move.is_live:
+            way_back.refuse_writes_beside_the_stream(move)
     elif written := tripwire.changes(move.source_db, move.name):
         raise PermanentError(
             f"Somebody wrote in {move.source} behind the fence: {'; '.join(written)}. The dump is stale.",

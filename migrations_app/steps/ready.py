@@ -14,12 +14,11 @@ _WRITERS_PATIENCE_SECONDS = 60.0
 
 
 def make_ready(move: Move) -> None:
-    way_back.undo_identity(move)
     way_in.catch_up(move)
     if move.app.blobs:
         copying_blobs.do(move)
     leftovers.copy_large_objects(move.source_db, move.dest_db, check=move.check)
-    way_back.prepare(move)
+    way_back.refuse_writes_beside_the_stream(move)
     way_in.catch_up(move)
     if not fence.await_short_writers(
         move.source_db, longer_than=_WRITER_SECONDS, patience_seconds=_WRITERS_PATIENCE_SECONDS, check=move.check

@@ -1,8 +1,8 @@
 """restoring_data: restore the dump at the destination.
 
 What changes: the destination's database is filled; sequences, unlogged tables, large objects and materialised views
-    come with the dump, statistics are gathered. In the live plan it then subscribes to the slot of the dump, and what
-    was written meanwhile streams in.
+    come with the dump, statistics are gathered. In the live plan the serving end of the way back is made here too, then
+    the database subscribes to the slot of the dump, and what was written meanwhile streams in.
 Done when: pg_restore ended without an error; that every row is there is proven before the pivot. In the live plan: the
     stream's lag is under its limit.
 Undo: drop the slots at the source, then the database.
@@ -31,6 +31,7 @@ def do(move: Move) -> None:
     if not move.fact("restored"):
         _restore(move, way_in.watched(move))
         move.remember(restored=True)  # from here on the stream writes there: nothing is restored again
+    way_back.prepare(move)  # before the stream: from now on its slot tells who else writes there
     way_in.begin(move)
     way_in.catch_up(move)
 

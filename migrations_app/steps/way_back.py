@@ -1,4 +1,5 @@
-"""The serving end of the way back, made before the pivot: what fails here is still undone, not held.
+"""The serving end of the way back, made before the pivot, in the live plan before the stream: what fails here is still
+undone, not held.
 
 At the destination: a replica identity for tables that have none, the sentinel, a publication and its slot. Making the
 slot waits for every write transaction of the cluster, other apps' too.
@@ -6,7 +7,7 @@ slot waits for every write transaction of the cluster, other apps' too.
 
 from __future__ import annotations
 
-from migrations_app.dataplane.database import fence, identity, proof, replication
+from migrations_app.dataplane.database import fence, identity, proof, replication, tripwire
 from migrations_app.dataplane.database.connection import is_away
 from migrations_app.errors import PermanentError, TransientError
 from migrations_app.move import Move
@@ -29,6 +30,21 @@ def prepare(move: Move) -> None:
     replication.publish(dest, move.name)
     replication.make_slot(dest, move.name)
     move.act(f"Made publication and slot {move.name} in {move.dest}.")
+
+
+def refuse_writes_beside_the_stream(move: Move) -> None:
+    """Nobody but the stream may have written at the destination since prepare(); no comparison would see all of that.
+
+    Errors: PermanentError `written_at_destination`.
+    """
+    reached = proof.position(move.dest_db)
+    if written := replication.pending_changes(move.dest_db, move.name, check=move.check):
+        raise PermanentError(
+            f"Somebody wrote {written} rows in {move.dest}, where only the stream from {move.source} may write.",
+            hint=f"Find who sets his sessions read-write by force in {move.dest}, then request the move again.",
+            code="written_at_destination",
+        )
+    tripwire.arm(move.dest_db, move.name, reached)  # so that the next look is short
 
 
 def ask_before_undoing(move: Move) -> None:

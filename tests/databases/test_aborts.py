@@ -13,15 +13,14 @@ from migrations_app.errors import PermanentError
 from migrations_app.move import Move
 from migrations_app.states import Status, Step, Strategy
 from migrations_app.steps import STEPS
-from tests.conftest import carry
+from tests.conftest import moved
 from tests.databases import snapshot
 from tests.databases.conftest import Built
 from tests.databases.reading import Tree
 from tests.databases.trees import assert_equal
 
 US, EU = "us-east-1", "eu-west-1"
-PLAN = plan_of(Strategy.SNAPSHOT)
-BEFORE_THE_PIVOT = PLAN[: PLAN.index(PIVOT)]
+STRATEGIES = pytest.mark.parametrize("strategy", [Strategy.SNAPSHOT, Strategy.LIVE])
 
 
 @pytest.fixture
@@ -38,14 +37,18 @@ def everything(built: Built) -> Tree:
     }
 
 
-def carried(built: Built) -> tuple[str, str]:
-    move = carry(actions.request_move(app_slug=built.app.slug, dest_slug=EU, acting_user=None, reason="a test"))
+def carried(built: Built, strategy: Strategy) -> tuple[str, str]:
+    move = moved(built.app, EU, strategy=strategy)
     return move.status, move.last_error
 
 
-def test_an_abort_at_any_step_leaves_no_trace(built: Built, monkeypatch: pytest.MonkeyPatch) -> None:
+@STRATEGIES
+def test_an_abort_at_any_step_leaves_no_trace(
+    built: Built, monkeypatch: pytest.MonkeyPatch, strategy: Strategy
+) -> None:
     before = everything(built)
-    for step in BEFORE_THE_PIVOT:
+    plan = plan_of(strategy)
+    for step in plan[: plan.index(PIVOT)]:
         # What is not done, since the app has no blobs and no runtime, is skipped: the abort comes then.
         verb = "do" if step not in (Step.COPYING_BLOBS, Step.COPYING_RUNTIME) else "skip"
         original = getattr(STEPS[step], verb)
@@ -57,12 +60,13 @@ def test_an_abort_at_any_step_leaves_no_trace(built: Built, monkeypatch: pytest.
 
         with monkeypatch.context() as patched:
             patched.setattr(STEPS[step], verb, then_abort)
-            assert carried(built) == (Status.ABORTED, ""), step
+            assert carried(built, strategy) == (Status.ABORTED, ""), step
         assert_equal(before, everything(built), f"after an abort at {step}")
 
 
+@STRATEGIES
 def test_an_abort_as_the_pivot_is_about_to_be_passed_leaves_no_trace(
-    built: Built, monkeypatch: pytest.MonkeyPatch
+    built: Built, monkeypatch: pytest.MonkeyPatch, strategy: Strategy
 ) -> None:
     before = everything(built)
     original = Journal.pass_pivot
@@ -72,11 +76,14 @@ def test_an_abort_as_the_pivot_is_about_to_be_passed_leaves_no_trace(
         original(journal)
 
     monkeypatch.setattr(Journal, "pass_pivot", abort_first)
-    assert carried(built) == (Status.ABORTED, "")
+    assert carried(built, strategy) == (Status.ABORTED, "")
     assert_equal(before, everything(built), "after an abort at the pivot")
 
 
-def test_a_failure_in_the_middle_of_a_step_leaves_no_trace(built: Built, monkeypatch: pytest.MonkeyPatch) -> None:
+@STRATEGIES
+def test_a_failure_in_the_middle_of_a_step_leaves_no_trace(
+    built: Built, monkeypatch: pytest.MonkeyPatch, strategy: Strategy
+) -> None:
     """At its first act, when the roles are made and the database is not, or the dump is restored."""
     before = everything(built)
     original = Journal.act
@@ -89,5 +96,5 @@ def test_a_failure_in_the_middle_of_a_step_leaves_no_trace(built: Built, monkeyp
 
         with monkeypatch.context() as patched:
             patched.setattr(Journal, "act", fail)
-            assert carried(built) == (Status.FAILED, "The test says so."), step
+            assert carried(built, strategy) == (Status.FAILED, "The test says so."), step
         assert_equal(before, everything(built), f"after a failure in {step}")

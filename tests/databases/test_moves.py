@@ -12,7 +12,7 @@ import pytest
 from migrations_app.dataplane.database import roles as roles_of_product
 from migrations_app.models import AppMigration
 from migrations_app.move import cluster as cluster_of
-from migrations_app.states import Status
+from migrations_app.states import Status, Strategy
 from tests.conftest import moved, reversed_, torn_down
 from tests.databases import snapshot
 from tests.databases.conftest import HERE, Built
@@ -23,15 +23,18 @@ DATABASES = sorted(path.stem for path in (HERE / "sql").glob("*.sql"))
 US, EU = "us-east-1", "eu-west-1"
 
 
+@pytest.mark.parametrize("strategy", [Strategy.SNAPSHOT, Strategy.LIVE])
 @pytest.mark.parametrize("name", DATABASES)
-def test_it_comes_out_equal_goes_back_equal_and_leaves_nothing(build: Callable[[str], Built], name: str) -> None:
+def test_it_comes_out_equal_goes_back_equal_and_leaves_nothing(
+    build: Callable[[str], Built], name: str, strategy: Strategy
+) -> None:
     built = build(name)
     us, eu = built.at(US), built.at(EU)
     us_cluster, eu_cluster = snapshot.cluster(us), snapshot.cluster(eu)
     untouched = snapshot.database(us)
     before = snapshot.database(us, refreshed=True)
 
-    move = completed(moved(built.app, EU))
+    move = completed(moved(built.app, EU, strategy=strategy))
     at_eu = snapshot.database(eu)
     assert_equal(as_moved(before), as_moved(at_eu), "moved")
     assert_equal(roles(us_cluster, built), roles(snapshot.cluster(eu), built), "roles")

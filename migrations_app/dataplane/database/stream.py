@@ -87,7 +87,7 @@ SELECT n.nspname || '.' || c.relname
 _FINGERPRINTS = """
 SELECT n.nspname || '.' || c.relname,
        md5(coalesce(string_agg(format('%%I %%s %%s', a.attname, format_type(a.atttypid, a.atttypmod), a.attgenerated),
-                               ',' ORDER BY a.attname), ''))
+                               ',' ORDER BY a.attname) FILTER (WHERE a.attname IS NOT NULL), ''))
   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped
  WHERE c.relkind IN ('r', 'p') AND c.relpersistence <> 't' AND c.oid >= 16384
