@@ -46,7 +46,7 @@ def client_version() -> int:
 # Words of pg_dump and pg_restore for an answer of the server that trying again would not change.
 _REFUSED = re.compile(r"error: (?:could not execute query|query failed|COPY failed for table .*): ERROR:")
 _PASSING = re.compile(
-    r"timeout|deadlock|terminat|No space left|out of memory|too many|cannot connect|could not connect"
+    r"timeout|deadlock|terminat|snapshot|No space left|out of memory|too many|cannot connect|could not connect"
 )
 
 
