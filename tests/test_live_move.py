@@ -6,6 +6,7 @@ from migrations_app import actions
 from migrations_app.models import App, AppMigration, Region
 from migrations_app.states import Status, Strategy
 from tests.conftest import Shop, carry, moved, reversed_, torn_down, traces
+from tests.test_guestbook_move import audited, under_traffic
 
 
 def moved_live(app: App, dest: str = "eu-west-1") -> AppMigration:
@@ -33,3 +34,12 @@ def test_a_rehearsal_copies_everything_blocks_nothing_and_leaves_nothing(shop: S
     assert traces(shop, us) == traces(shop, eu) == []
     assert not shop.cluster(eu).exists()
     assert moved_live(shop.app).status == Status.COMPLETED
+
+
+def test_the_guest_book_moves_under_traffic(app: App) -> None:
+    """No read fails; a write is refused inside the block only, and none that was acknowledged is lost."""
+    move, ledger = under_traffic(app, lambda: moved_live(app))
+    assert (move.status, move.last_error) == (Status.COMPLETED, "")
+    assert audited(app, ledger).ok
+    assert ledger.failed_reads == 0, ledger.read_failures
+    assert ledger.refused

@@ -16,7 +16,7 @@ _WRITERS_PATIENCE_SECONDS = 60.0
 def make_ready(move: Move) -> None:
     way_in.catch_up(move)
     if move.app.blobs:
-        copying_blobs.do(move)
+        copying_blobs.follow(move)
     leftovers.copy_large_objects(move.source_db, move.dest_db, check=move.check)
     way_back.refuse_writes_beside_the_stream(move)
     way_in.catch_up(move)

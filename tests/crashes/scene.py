@@ -24,7 +24,7 @@ from migrations_app import actions, audit, orphans, queries
 from migrations_app.errors import Refused
 from migrations_app.management.watch import as_text
 from migrations_app.models import App, AppMigration, Region, SourceReplica
-from migrations_app.states import ACTIVE, TERMINAL, ReplicaState, Status
+from migrations_app.states import ACTIVE, TERMINAL, ReplicaState, Status, Strategy
 from portal.sandbox.traffic import Traffic
 from tests.crashes.sampling import Sampler
 from tests.guestbook import GuestBook
@@ -84,6 +84,8 @@ class Scene:
     marks: Path
     """What faults have struck is marked below it."""
 
+    strategy: str = Strategy.SNAPSHOT
+    """Of moves; what goes back is a reverse all the same."""
     struck: Path = Path()
     faulty: Program = field(init=False)
     running: list[Program] = field(default_factory=list)
@@ -144,7 +146,9 @@ class Scene:
         replica = SourceReplica.objects.filter(app=self.app, state=ReplicaState.RETAINED).first()
         if replica:
             return actions.reverse(move_id=replica.migration_id, acting_user=None, reason="a test")
-        return actions.request_move(app_slug=self.app.slug, dest_slug=dest.slug, acting_user=None, reason="a test")
+        return actions.request_move(
+            app_slug=self.app.slug, dest_slug=dest.slug, acting_user=None, reason="a test", strategy=self.strategy
+        )
 
     def _with_fault(self, dest: Region, fault: str, move: AppMigration, ends: Status) -> AppMigration:
         with self._struck(dest, fault):

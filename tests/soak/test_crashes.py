@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from migrations_app.engine.plan import PIVOT, SNAPSHOT, WAY_BACK, undo_order
+from migrations_app.engine.plan import PIVOT, WAY_BACK, plan_of, undo_order
 from migrations_app.models import App, Region
-from migrations_app.states import Status, Step
+from migrations_app.states import Status, Step, Strategy
 from tests.crashes.scene import Scene, scene
 from tests.guestbook import GuestBook
 
@@ -35,18 +35,20 @@ def stage(app: App, guestbook: GuestBook, regions: dict[str, Region]) -> Iterato
         yield made
 
 
-def forward(*, reverse: bool = False) -> list[str]:
+def forward(strategy: Strategy) -> list[str]:
+    reverse = strategy == Strategy.REVERSE
     points = [
         f"do:{step}:{point}"
-        for step in SNAPSHOT
+        for step in plan_of(strategy)
         for point in POINTS
         if not (reverse and step in SKIPPED_IN_A_REVERSE and point == "act")
     ]
     return [*CLAIM, *points]
 
 
-def backward(last: Step = PIVOT, strategy: str = "snapshot") -> list[str]:
-    begun = SNAPSHOT[: SNAPSHOT.index(last) + 1]
+def backward(strategy: Strategy, last: Step = PIVOT) -> list[str]:
+    plan = plan_of(strategy)
+    begun = plan[: plan.index(last) + 1]
     return [
         f"undo:{step}:{point}"
         for step in undo_order(begun, strategy)
@@ -83,42 +85,57 @@ def wanted(group: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(WANTED != [""] and group not in WANTED, reason="not in CRASHES")
 
 
+STRATEGIES = pytest.mark.parametrize("strategy", [Strategy.SNAPSHOT, Strategy.LIVE])
+
+
 @wanted("kill")
-def test_kill_at_every_point_there_and_back(stage: Scene, us: Region, eu: Region) -> None:
-    back = iter(forward(reverse=True))
+@STRATEGIES
+def test_kill_at_every_point_there_and_back(stage: Scene, us: Region, eu: Region, strategy: Strategy) -> None:
+    stage.strategy = strategy
+    back = iter(forward(Strategy.REVERSE))
 
     def there_and_back(point: str) -> None:
         stage.to(eu, f"kill@{point}")
         stage.to(us, f"kill@{next(back, 'claim:after')}")
         stage.tear_down()
 
-    walk(stage, "kill -9 of the work-horse, snapshot and reverse", forward(), there_and_back)
+    walk(stage, f"kill -9 of the work-horse, {strategy} and reverse", forward(strategy), there_and_back)
 
 
 @wanted("abort")
-def test_kill_at_every_point_of_the_undoing(stage: Scene, eu: Region) -> None:
+@STRATEGIES
+def test_kill_at_every_point_of_the_undoing(stage: Scene, eu: Region, strategy: Strategy) -> None:
+    stage.strategy = strategy
+
     def undo(point: str) -> None:
         stage.to(eu, f"fail@do:{PIVOT}:act,kill@{point}", ends=Status.FAILED)
 
-    walk(stage, "kill -9 of the work-horse, undoing", backward(), undo)
+    walk(stage, f"kill -9 of the work-horse, undoing, {strategy}", backward(strategy), undo)
 
 
 @wanted("pivot")
-def test_kill_after_every_act_around_the_pivot(stage: Scene, us: Region, eu: Region) -> None:
+@STRATEGIES
+def test_kill_after_every_act_around_the_pivot(stage: Scene, us: Region, eu: Region, strategy: Strategy) -> None:
+    stage.strategy = strategy
+
     def there_and_back(point: str) -> None:
         stage.to(eu, f"kill@{point}")
         stage.to(us, f"kill@{point}")
         stage.tear_down()
 
-    walk(stage, "kill -9 of the work-horse around the pivot, snapshot and reverse", around_the_pivot(), there_and_back)
+    walk(
+        stage, f"kill -9 of the work-horse around the pivot, {strategy} and reverse", around_the_pivot(), there_and_back
+    )
 
 
 @wanted("back")
-def test_kill_at_every_point_of_going_back_past_the_pivot(stage: Scene, eu: Region) -> None:
-    points = [point for point in backward(WAY_BACK) if any(f":{step}:" in point for step in URGENT)]
+@STRATEGIES
+def test_kill_at_every_point_of_going_back_past_the_pivot(stage: Scene, eu: Region, strategy: Strategy) -> None:
+    stage.strategy = strategy
+    points = [point for point in backward(strategy, WAY_BACK) if any(f":{step}:" in point for step in URGENT)]
     walk(
         stage,
-        "kill -9 of the work-horse, going back past the pivot",
+        f"kill -9 of the work-horse, going back past the pivot, {strategy}",
         points,
         lambda point: stage.gone_back(eu, f"kill@{point}"),
     )
@@ -136,8 +153,10 @@ def test_kill_at_every_point_of_a_teardown(stage: Scene, us: Region, eu: Region)
 
 
 @wanted("worker")
+@STRATEGIES
 @pytest.mark.parametrize("kind", ["kill_worker", "stop"])
-def test_at_every_step_there_and_back(stage: Scene, us: Region, eu: Region, kind: str) -> None:
+def test_at_every_step_there_and_back(stage: Scene, us: Region, eu: Region, kind: str, strategy: Strategy) -> None:
+    stage.strategy = strategy
     names = {"kill_worker": "kill -9 of the worker, not of its work-horse", "stop": "SIGSTOP past the lease"}
 
     def there_and_back(point: str) -> None:
@@ -145,12 +164,15 @@ def test_at_every_step_there_and_back(stage: Scene, us: Region, eu: Region, kind
         stage.to(us, f"{kind}@{point}")
         stage.tear_down()
 
-    walk(stage, names[kind], [f"do:{step}:effect" for step in SNAPSHOT], there_and_back)
+    walk(stage, f"{names[kind]}, {strategy}", [f"do:{step}:effect" for step in plan_of(strategy)], there_and_back)
 
 
 @wanted("server")
+@STRATEGIES
 @pytest.mark.parametrize("server", SERVERS)
-def test_a_server_crashes_at_every_step(stage: Scene, us: Region, eu: Region, server: str) -> None:
+def test_a_server_crashes_at_every_step(stage: Scene, us: Region, eu: Region, server: str, strategy: Strategy) -> None:
+    stage.strategy = strategy
+
     def there_and_back(point: str) -> None:
         move = stage.with_a_server_lost(eu, f"crash={server}@{point}")
         if move.status != Status.COMPLETED:
@@ -160,4 +182,4 @@ def test_a_server_crashes_at_every_step(stage: Scene, us: Region, eu: Region, se
             back = stage.with_a_server_lost(us, "none@nowhere")
         stage.tear_down()
 
-    walk(stage, f"kill -9 of {server}", [f"do:{step}:begin" for step in SNAPSHOT], there_and_back)
+    walk(stage, f"kill -9 of {server}, {strategy}", [f"do:{step}:begin" for step in plan_of(strategy)], there_and_back)
