@@ -26,7 +26,7 @@ from migrations_app.states import STARTS, Act, ApprovalState, Status
 from migrations_app.transitions import CHANGED_MEANWHILE, change_status, record, void_requests
 from migrations_app.window import first_time_all_open
 
-Findings = list[dict[str, str]]
+Findings = list[dict[str, Any]]
 
 _REGION_FIELDS = ("slug", "database", "conn_from_regions", "blobs", "runtime_url", "runtime_path", "app_host")
 _WORDS = {
@@ -64,8 +64,14 @@ def subject_of(move: AppMigration, act: Act, findings: Findings) -> dict[str, An
         "strategy": str(move.strategy),
         "not_before": _plain(move.not_before),
         "block_budget": move.block_budget_seconds,
-        "findings": sorted([f["check"], f["outcome"], f["found"]] for f in findings if f["outcome"] != "pass"),
+        "findings": sorted(bound_to(f) for f in findings if f["outcome"] != "pass" and f.get("about") != ""),
     }
+
+
+def bound_to(finding: dict[str, Any]) -> list[str]:
+    """What of a finding an approval is bound to: no figure that changes by itself (preflight/finding.py)."""
+    about = finding.get("about")
+    return [finding.get("id") or finding["check"], finding["outcome"], finding["found"] if about is None else about]
 
 
 def fingerprint(subject: dict[str, Any]) -> str:

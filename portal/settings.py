@@ -136,6 +136,8 @@ MOVES_BLOCK_BUDGET_SECONDS = {
     "reverse": env.int("MOVES_BLOCK_BUDGET_REVERSE_SECONDS", default=600),
     "rehearsal": 0,  # it never blocks any
 }
+# Bytes that a live move may have to copy while writes are blocked, because no stream carries them.
+MOVES_LIVE_IN_BLOCK_BYTES = env.int("MOVES_LIVE_IN_BLOCK_BYTES", default=64 * 10**6)
 # Seconds a destination's health check may take to turn green.
 MOVES_HEALTH_SECONDS = env.float("MOVES_HEALTH_SECONDS", default=60.0)
 # Seconds the destination may need to apply what was written before the fence.

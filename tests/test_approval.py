@@ -311,7 +311,8 @@ def test_a_region_that_does_not_answer_is_a_finding(paper: Paper) -> None:
     for slug in ("us", "eu"):
         Region.objects.filter(slug=slug).update(database="host=127.0.0.1 port=1 dbname=postgres")
     us, eu = Region.objects.get(slug="us"), Region.objects.get(slug="eu")
-    (finding,) = look(AppMigration(app=paper.app, source_region=us, dest_region=eu))
-    assert (finding["check"], finding["outcome"]) == ("reachability", "fail")
-    assert "us" in finding["found"]
-    assert finding["remedy"]
+    found = look(AppMigration(app=paper.app, source_region=us, dest_region=eu))
+    failed = {finding["id"]: finding for finding in found if finding["outcome"] == "fail"}
+    assert list(failed) == ["PF101", "PF102"]
+    assert "us" in failed["PF101"]["found"]
+    assert failed["PF101"]["remedy"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -13,6 +13,8 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 
 from migrations_app.models import AppMigration
+from migrations_app.units import size as size
+from migrations_app.units import span as span
 
 NOTHING = "–"
 
@@ -68,19 +70,6 @@ def moment(at: datetime | None) -> str:
 def time_column(at: datetime | None) -> str:
     """A time in a list: date and time of day may stand on two lines."""
     return unbroken(*moment(at).split(" ", 1))
-
-
-def span(seconds: float) -> str:
-    """A length of time: 4.2 s, 0:12:07."""
-    return f"{seconds:.1f} s" if seconds < 60 else str(timedelta(seconds=round(seconds)))
-
-
-def size(count: int) -> str:
-    """In the units of the bill: a GB is 10⁹ bytes."""
-    for unit, length in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if count >= length:
-            return f"{count / length:.1f} {unit}"
-    return f"{count} bytes"
 
 
 def route(move: AppMigration) -> str:

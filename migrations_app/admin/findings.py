@@ -5,28 +5,32 @@ from __future__ import annotations
 from typing import Any
 
 from migrations_app.admin.display import badge
+from migrations_app.approvals import bound_to
 from migrations_app.models import AppMigration
 
 
 def findings_of(move: AppMigration, *, bound: list[list[str]] | None = None) -> dict[str, Any]:
     """What preflight found: `problems`, the worst first, and the names of the checks that `passed`. `bound` are the
-    problems that an approval is bound to, each as its check, outcome and what it found: those, and no others."""
+    problems that an approval is bound to, as approvals.bound_to() words them: those, and what binds to nothing."""
     problems = [finding for finding in move.preflight if finding["outcome"] != "pass"]
     if bound is not None:
-        advice = {(finding["check"], finding["outcome"], finding["found"]): finding for finding in problems}
-        problems = [advice.get((c, o, f), {"check": c, "outcome": o, "found": f}) for c, o, f in bound]
+        advice = {tuple(bound_to(finding)): finding for finding in problems}
+        problems = [
+            *(advice.get((c, o, f), {"check": c, "outcome": o, "found": f}) for c, o, f in bound),
+            *(finding for finding in problems if finding.get("about") == ""),
+        ]
     return {
         "problems": [
-            {**finding, "check": _words(finding["check"]), "badge": badge(finding["outcome"])}
+            {**finding, "check": _words(finding["check"], finding.get("id", "")), "badge": badge(finding["outcome"])}
             for finding in sorted(problems, key=lambda finding: finding["outcome"] != "fail")
         ],
-        "passed": [_words(finding["check"]) for finding in move.preflight if finding["outcome"] == "pass"],
+        "passed": list(dict.fromkeys(_words(f["check"]) for f in move.preflight if f["outcome"] == "pass")),
         "pass": badge("pass", "passed"),
     }
 
 
-def _words(check: str) -> str:
-    return check.replace("_", " ")
+def _words(check: str, id: str = "") -> str:
+    return f"{id} {check.replace('_', ' ')}".strip()
 
 
 def comparison_of(move: AppMigration) -> dict[str, Any] | None:

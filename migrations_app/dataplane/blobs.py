@@ -82,6 +82,24 @@ def totals(path: str, *, check: Check = no_check) -> BlobTotals:
     return BlobTotals(size["count"], size["bytes"])
 
 
+def totals_within(path: str, *, seconds: float) -> BlobTotals | int:
+    """Like totals(); where that takes longer, how many blobs and folders were seen by then."""
+    seen = 0
+
+    def on_record(record: dict[str, Any]) -> None:
+        nonlocal seen
+        seen = record.get("stats", {}).get("listed", seen)
+
+    args = ["size", "--json", "--links", "--stats=200ms", "--stats-log-level=NOTICE"]
+    try:
+        size = json.loads(rclone.run(args, path, deadline_seconds=seconds, on_record=on_record).stdout)
+    except TransientError as error:
+        if error.code != "deadline":
+            raise
+        return seen
+    return BlobTotals(size["count"], size["bytes"])
+
+
 def sync(source: str, dest: str, *, check: Check = no_check, on_progress: OnProgress | None = None) -> BlobTotals:
     """Make `dest` equal to `source`: copy what is new or different, delete what is extra. Returns what was copied.
 

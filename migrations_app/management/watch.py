@@ -86,7 +86,8 @@ def _circumstances(move: AppMigration) -> list[str]:
     if about["earliest_start"] and about["earliest_start"] > timezone.now():
         lines.append(f"  not before {about['earliest_start']:%Y-%m-%d %H:%M} UTC")
     if move.status == Status.AWAITING_APPROVAL:
-        lines += [f"  preflight: {f['outcome']} {f['check']}: {f['found']}" for f in move.preflight if f["found"]]
+        problems = [f for f in move.preflight if f["outcome"] != "pass"]
+        lines += [f"  preflight: {f['outcome']} {f.get('id') or f['check']}: {f['found']}" for f in problems]
     if about["blocked_seconds"] is not None:
         lines.append(f"  writes were blocked for {about['blocked_seconds']:.1f} s")
     elif move.writes_blocked_at:

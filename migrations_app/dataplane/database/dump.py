@@ -34,12 +34,12 @@ def client(name: str) -> str:
     return str(Path(settings.PG_BIN_DIR) / name)
 
 
-def client_version() -> int:
-    """Major version of pg_dump."""
-    said = run([client("pg_dump"), "--version"], deadline_seconds=30).raise_for_status().stdout.decode()
+def client_version(name: str = "pg_dump") -> int:
+    """Major version of the tool."""
+    said = run([client(name), "--version"], deadline_seconds=30).raise_for_status().stdout.decode()
     found = re.search(r"\d+", said)
     if not found:
-        raise PermanentError(f"{client('pg_dump')} does not tell its version.", code="client_tools")
+        raise PermanentError(f"{client(name)} does not tell its version.", code="client_tools")
     return int(found[0])
 
 

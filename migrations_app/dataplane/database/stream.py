@@ -123,7 +123,7 @@ def look_at_primary(primary: Cluster, name: str, *, mark: str = "") -> Sending:
             reached=bool(reached),
             room=room,
             unpublished=sorted(".".join(table) for table in unpublished),
-            tables=_fingerprints(connection),
+            tables=fingerprints(connection),
         )
 
 
@@ -138,7 +138,7 @@ def look_at_replica(replica: Cluster, name: str) -> Applying:
             running=running,
             errors=errors,
             uncopied=[table for (table,) in rows(connection, _UNCOPIED, name, SENTINEL_SCHEMA)],
-            tables=_fingerprints(connection),
+            tables=fingerprints(connection),
         )
 
 
@@ -150,5 +150,6 @@ def _briefly(cluster: Cluster) -> Iterator[psycopg.Connection[Any]]:
         yield connection
 
 
-def _fingerprints(connection: psycopg.Connection[Any]) -> Fingerprints:
+def fingerprints(connection: psycopg.Connection[Any]) -> Fingerprints:
+    """Of every table but extensions' own and the portal's."""
     return {table: columns for table, columns in rows(connection, _FINGERPRINTS, SENTINEL_SCHEMA)}
