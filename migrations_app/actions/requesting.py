@@ -11,7 +11,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 from django.db import transaction
 
-from migrations_app import approvals, bell, permissions, queries, rules
+from migrations_app import approvals, bell, estimates, permissions, queries, rules
 from migrations_app.actions import going_back
 from migrations_app.actions.locks import given, locked_app, locked_replica, one_at_a_time, refuse
 from migrations_app.clock import database_now
@@ -121,6 +121,7 @@ def _look_before_asking(wanted: AppMigration, act: Act) -> None:
 def _put_on_the_books(wanted: AppMigration, act: Act, *, verb: str) -> None:
     needs_approval = approvals.is_needed(act)
     wanted.status = Status.AWAITING_APPROVAL if needs_approval else Status.QUEUED
+    wanted.estimate = estimates.estimate(wanted, wanted.preflight)
     wanted.save(force_insert=True)
     record(verb, migration=wanted, actor=wanted.requested_by, to_status=wanted.status, reason=_with_ticket(wanted))
     if needs_approval:

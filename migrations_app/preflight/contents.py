@@ -30,7 +30,7 @@ def schema(sight: Sight) -> Iterator[Finding]:
     with sight.source_db.connect() as connection:
         found = fingerprints(connection)
     digest = hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest()[:16]
-    yield passed(f"{counted(len(found), 'table')}; the fingerprint of their columns is {digest}.")
+    yield passed(f"{counted(len(found), 'table')}. The fingerprint of their columns is {digest}.")
 
 
 def partitions(sight: Sight) -> Iterator[Finding]:
@@ -91,7 +91,7 @@ def row_security(sight: Sight) -> Iterator[Finding]:
             "SELECT count(*) FILTER (WHERE relrowsecurity), count(*) FILTER (WHERE relforcerowsecurity) FROM pg_class",
         )[0]
     yield passed(
-        f"{counted(enabled, 'table')} with row-level security, {forced} of them force it on their owners.",
+        f"{counted(enabled, 'table')} with row-level security, {forced} of them forced on owners too.",
         why="No policy holds the portal's role, which is a superuser: it reads and writes every row."
         if enabled
         else "",

@@ -50,7 +50,8 @@ def collation_versions(sight: Sight) -> Iterator[Finding]:
             """SELECT datcollversion, pg_database_collation_actual_version(oid), datlocprovider::text, datcollate
                  FROM pg_database WHERE datname = current_database()""",
         )[0]
-        if recorded and recorded != actual:
+        is_stale = recorded and recorded != actual
+        if is_stale:
             yield warned(
                 f"{sight.database} was made with version {recorded} of its locale; {sight.source} has {actual} now.",
                 "REINDEX what is ordered by text, then ALTER DATABASE … REFRESH COLLATION VERSION.",
@@ -63,7 +64,7 @@ def collation_versions(sight: Sight) -> Iterator[Finding]:
             "Nothing to do for indexes, they are built anew; look at partitions and checks that compare text.",
             "What is ordered or bounded by text may come out otherwise.",
         )
-    elif actual:
+    elif actual and not is_stale:
         yield passed(f"Text sorts by version {actual} of the locale; {sight.dest} has {there or 'not told its own'}.")
 
 

@@ -24,13 +24,15 @@ Answer = list[Finding] | StepError
 class Check:
     """One check. `needs`: ids of others; where one of them fails, this one is not begun: the cause is said already.
 
-    `live_only`: what it finds makes `live` impossible, and no other strategy.
+    `live_only`: what it finds makes `live` impossible, and no other strategy. `otherwise`: what is found when there is
+    nothing to say.
     """
 
     id: str
     look: Callable[[Sight], Iterable[Finding]]
     needs: tuple[str, ...] = ()
     live_only: bool = False
+    otherwise: str = ""
 
     @property
     def name(self) -> str:
@@ -99,7 +101,7 @@ def findings_of(check: Check, answer: Answer, sight: Sight) -> list[Finding]:
     signed = [replace(finding, check=check.name, id=check.id) for finding in answer]
     if check.live_only and not sight.is_live:
         signed = [_of_no_concern(finding) for finding in signed]
-    return signed or [Finding(check.name, "pass", "", id=check.id)]
+    return signed or [Finding(check.name, "pass", check.otherwise, id=check.id)]
 
 
 def _of_no_concern(finding: Finding) -> Finding:

@@ -105,7 +105,7 @@ def edges(sight: Sight) -> Iterator[Finding]:
     for url in settings.EDGE_ADMIN_URLS:
         edge.read(url, sight.app)
     if settings.EDGE_ADMIN_URLS:
-        yield passed(f"{counted(len(settings.EDGE_ADMIN_URLS), 'edge')} answer.")
+        yield passed(f"Answered: {', '.join(map(plain_http.where, settings.EDGE_ADMIN_URLS))}.")
 
 
 def edge_routes(sight: Sight) -> Iterator[Finding]:

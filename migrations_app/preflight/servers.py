@@ -18,8 +18,10 @@ _LIVE_SLOTS = 2
 
 def client_tools(sight: Sight) -> Iterator[Finding]:
     newest = max(_major(cluster) for cluster in sight.both)
-    for tool in ("pg_dump", "pg_restore"):
-        version = dump.client_version(tool)
+    versions = {tool: dump.client_version(tool) for tool in ("pg_dump", "pg_restore")}
+    if min(versions.values()) >= newest:
+        yield passed(f"{' and '.join(f'{tool} {version}' for tool, version in versions.items())}.")
+    for tool, version in versions.items():
         if version < newest:
             yield failed(
                 f"{tool} in {settings.PG_BIN_DIR} is version {version}, older than a server ({newest}).",
@@ -128,6 +130,7 @@ def _workers(cluster: Cluster) -> Iterator[Finding]:
             f"All of max_worker_processes in {cluster.region} are in use now.",
             "Raise it, and restart.",
             "The stream is applied by such a process; it waits until one is free.",
+            about="",
         )
     else:
         yield passed(f"{cluster.region} can apply {min(most - applying, most_of_all - all_of_them)} more streams.")

@@ -24,16 +24,13 @@ def replica_identity(sight: Sight) -> Iterator[Finding]:
     by_index = [(schema, table) for schema, table, _, index in missing if index]
     by_row = [(schema, table) for schema, table, _, index in missing if not index]
     if by_index:
-        yield passed(
-            f"{counted(len(by_index), 'table')} without a replica identity get one, by a unique index: "
-            f"{_names(by_index)}."
-        )
+        yield passed(f"A unique index becomes that of {counted(len(by_index), 'table')}: {_names(by_index)}.")
     if by_row:
         with sight.source_db.connect() as connection:
             length = _bytes_of(connection, by_row)
         yield warned(
-            f"{counted(len(by_row), 'table')} without any unique key ({size(length)}) get REPLICA IDENTITY FULL: "
-            f"{_names(by_row)}.",
+            f"The whole row (FULL) becomes that of {counted(len(by_row), 'table')} without a unique key, "
+            f"{size(length)}: {_names(by_row)}.",
             "Give them a primary key, if they are large and often updated.",
             "As long as a stream runs, each UPDATE and DELETE there logs the whole old row, and is searched for on the "
             "other side.",

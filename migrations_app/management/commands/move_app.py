@@ -13,6 +13,7 @@ from migrations_app.errors import InvalidInput
 from migrations_app.management.base import EXIT_FAILED, PortalCommand
 from migrations_app.management.watch import waits_for, watch
 from migrations_app.states import Status
+from migrations_app.units import size, span
 
 
 class Command(PortalCommand):
@@ -21,7 +22,9 @@ class Command(PortalCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("slug", help="the app, e.g. shop")
         parser.add_argument("dest", help="the region to move it to, e.g. eu-west-1")
-        parser.add_argument("--strategy", default="snapshot", help="snapshot (default)")
+        parser.add_argument(
+            "--strategy", default="snapshot", help="snapshot (default), live, or auto: live if it can be"
+        )
         parser.add_argument("--reason", default="", help="why; needed, and shown to everybody who looks at the move")
         parser.add_argument("--ticket", default="", metavar="URL", help="where more about it stands")
         parser.add_argument(
@@ -64,16 +67,50 @@ class Command(PortalCommand):
         plan = preview.preview(
             app_slug=options["slug"], dest_slug=options["dest"], strategy=options["strategy"], acting_user=self.user
         )
-        lines = [f"{plan['app_id']}: {plan['source_region']} → {plan['dest_region']}, {plan['strategy']}", ""]
-        for step in plan["steps"]:
-            lines.append(f"{step['step']:<32} {'skipped: ' + step['skip'] if step['skip'] else step['what']}")
-        lines.append("")
-        for finding in plan["preflight"]:
-            said = " ".join(filter(None, (finding["found"], finding["why"], finding["remedy"])))
-            lines.append(f"{finding['outcome']:<5} {finding['check']}{': ' + said if said else ''}")
-        self.answer(plan, "\n".join(lines))
+        self.answer(plan, "\n".join([*_plan_lines(plan), "", *_finding_lines(plan["preflight"])]))
         if not plan["ok"]:
             sys.exit(EXIT_FAILED)
+
+
+def _plan_lines(plan: dict[str, Any]) -> list[str]:
+    lines = [f"{plan['app_id']}: {plan['source_region']} → {plan['dest_region']}, {plan['strategy']}"]
+    lines += [plan["strategy_reason"]] if plan["strategy_reason"] else []
+    lines.append("")
+    for number, step in enumerate(plan["steps"], 1):
+        expected = [size(step["bytes"])] if step["bytes"] is not None else []
+        expected += [f"about {span(step['seconds'])}"] if step["seconds"] is not None else []
+        lines.append(f"{number:>2} {step['step']:<32} {' in '.join(expected)}".rstrip())
+        if step["skip"]:
+            lines.append(f"     Skipped: {step['skip']}")
+            continue
+        lines.append(f"     {step['what'][:1].upper()}{step['what'][1:]}")
+        lines += [f"     Changes: {step['changes']}"] if step["changes"] else []
+        lines += ["     ---- the point of no return ----"] if step["pivot"] else []
+    expected = plan["estimate"]
+    return [
+        *lines,
+        "",
+        f"Expected in all: {_expected(expected['seconds'])}; writes blocked: {_expected(expected['blocked_seconds'])}. "
+        f"By {expected['based_on']}."
+        if expected["seconds"] is not None or expected["blocked_seconds"] is not None
+        else f"How long it takes nobody knows: {expected['based_on']}.",
+    ]
+
+
+def _expected(seconds: float | None) -> str:
+    return "not known" if seconds is None else f"about {span(seconds)}"
+
+
+def _finding_lines(findings: list[dict[str, Any]]) -> list[str]:
+    """The worst first."""
+    lines = []
+    for outcome, title in (("fail", "Forbids the move"), ("warn", "To be known before"), ("pass", "In order")):
+        found = [finding for finding in findings if finding["outcome"] == outcome]
+        lines += [f"{title} ({outcome}): {len(found)}"] if found else []
+        for finding in found:
+            said = " ".join(filter(None, (finding["found"], finding["why"], finding["remedy"])))
+            lines.append(f"  {finding['id']} {finding['check']}{': ' + said if said else ''}")
+    return lines
 
 
 def _time(text: str | None) -> datetime | None:
