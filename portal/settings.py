@@ -140,6 +140,12 @@ MOVES_BLOCK_BUDGET_SECONDS = {
 MOVES_HEALTH_SECONDS = env.float("MOVES_HEALTH_SECONDS", default=60.0)
 # Seconds the destination may need to apply what was written before the fence.
 MOVES_DRAIN_SECONDS = env.float("MOVES_DRAIN_SECONDS", default=120.0)
+# How much of the rows a comparison reads: full, sample or schema; and how old, in seconds, a green one may be at the
+# pivot.
+MOVES_VERIFICATION_DEPTH = env.str("MOVES_VERIFICATION_DEPTH", default="full")
+if MOVES_VERIFICATION_DEPTH not in ("full", "sample", "schema"):
+    raise ImproperlyConfigured("MOVES_VERIFICATION_DEPTH: full, sample or schema.")
+MOVES_VERIFICATION_MAX_AGE_SECONDS = env.float("MOVES_VERIFICATION_MAX_AGE_SECONDS", default=3600.0)
 # Seconds that one try of a step may take, or its undoing; past it the try has failed for a passing reason. `any` is for
 # all that are not named; what reads or writes all data takes its time.
 MOVES_STEP_DEADLINES = {
