@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from migrations_app.dataplane.database.touched import Key
 from migrations_app.verification.report import Depth
@@ -21,27 +21,37 @@ CHUNK_ROWS = 20_000
 _EVERY = 10
 
 
-@dataclass
-class Progress:
-    """How far a table is compared: `chunks` of them, up to the key `upto`; the `rows` in those that were read."""
+@dataclass(frozen=True)
+class Mark:
+    """How far a table is compared: `chunks` of its ranges are passed, up to the key `upto`; `compared` is how many of
+    them were read, with `rows` in them."""
 
     chunks: int = 0
     compared: int = 0
     rows: int = 0
     upto: Key | None = None
     done: bool = False
-    _ahead: dict[int, tuple[Key | None, Digest | None]] = field(default_factory=dict, repr=False)
+
+
+class Progress:
+    """Replaces its mark as ranges are finished; a thread that looks at it sees one that is whole."""
+
+    def __init__(self, mark: Mark | None = None) -> None:
+        self.mark = mark or Mark()
+        self._ahead: dict[int, tuple[Key | None, Digest | None]] = {}
 
     def finish(self, number: int, upto: Key | None, digest: Digest | None) -> None:
         """Several are compared at a time, and only what has no gap before it counts as done."""
         self._ahead[number] = upto, digest
-        while self.chunks in self._ahead:
-            self.upto, found = self._ahead.pop(self.chunks)
-            self.chunks += 1
-            self.done = self.upto is None
-            if found is not None:
-                self.compared += 1
-                self.rows += found[0]
+        while self.mark.chunks in self._ahead:
+            upto, found = self._ahead.pop(self.mark.chunks)
+            self.mark = Mark(
+                chunks=self.mark.chunks + 1,
+                compared=self.mark.compared + (found is not None),
+                rows=self.mark.rows + (found[0] if found else 0),
+                upto=upto,
+                done=upto is None,
+            )
 
 
 @dataclass(frozen=True)
@@ -98,7 +108,7 @@ def _cut(sides: Sides, work: list[tuple[Pair, Progress]]) -> Iterator[Chunk]:
     for pair, progress in work:
         if pair.source is None or pair.dest is None:
             continue
-        number, above = progress.chunks, progress.upto
+        number, above = progress.mark.chunks, progress.mark.upto
         while True:
             upto = None
             if pair.cut:

@@ -62,12 +62,12 @@ def compare_tables(
         jobs=jobs,
         depth=report.depth,
         on_chunk=on_chunk,
-        tick=lambda: on_table(sum(one.done for one in progress.values()), len(progress)),
+        tick=lambda: on_table(sum(one.mark.done for one in progress.values()), len(progress)),
     )
     for pair in sorted(tables, key=lambda pair: pair.name):
         if pair.name not in progress:
             report.add("table", pair.title, *("there" if shape else "missing" for shape in (pair.source, pair.dest)))
         elif report.depth is not Depth.SCHEMA:
             report.add("table", pair.title, *(f"{rows} rows, hash {hash_}" for rows, hash_ in found[pair.name]))
-    report.rows += sum(one.rows for one in progress.values())
-    report.chunks += sum(one.compared for one in progress.values())
+    report.rows += sum(one.mark.rows for one in progress.values())
+    report.chunks += sum(one.mark.compared for one in progress.values())

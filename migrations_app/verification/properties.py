@@ -31,7 +31,7 @@ def compare_definitions(sides: Sides, *, fenced: bool = False) -> Callable[[Repo
         sides.start(lambda side: dump.schema(side, check=sides.check, exclude_schema=SENTINEL_SCHEMA), side)
         for side in clusters
     ]
-    definitions = [sides.start(_definition, side, fenced) for side in clusters]
+    definitions = [sides.start(definition, side, fenced) for side in clusters]
     needed = sides.on(sides.source, lambda session: roles.needed_by_database(session, fenced=True))
     extensions = sides.each(value, _EXTENSIONS)
     majors = sides.each(lambda session: session.info.server_version // 10000)
@@ -73,7 +73,7 @@ def compare_unstreamed(sides: Sides) -> Callable[[Report], None]:
     return conclude
 
 
-def _definition(side: Cluster, fenced: bool) -> dict[str, object]:
+def definition(side: Cluster, fenced: bool) -> dict[str, object]:
     """What has to be equal of the database itself; the fence and the stream's role are ours."""
     read = creation.read(side)
     return {

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing
 from typing import Any, LiteralString
 
 import psycopg
@@ -45,7 +46,7 @@ def next_cut(session: Session, shape: Shape, above: Key | None, size: int) -> Ke
     return tuple(row) if row else None
 
 
-def hashes(session: Session, shape: Shape, within: Range) -> Iterator[tuple[Key, int]]:
+def hashes(session: Session, shape: Shape, within: Range) -> Generator[tuple[Key, int]]:
     """Key and hash of every row, sorted by the key's bytes; read as they come, so that a table may be of any size."""
     encoding = _encoding(session)
     where, params = _within(shape, within, encoding)
@@ -53,8 +54,9 @@ def hashes(session: Session, shape: Shape, within: Range) -> Iterator[tuple[Key,
     statement = sql.SQL("SELECT {}, {} FROM ONLY {} AS t{} ORDER BY {}").format(
         _keys(shape, encoding), _hash(shape), _name(*shape.name), where, order
     )
-    for row in session.cursor().stream(statement, params):
-        yield tuple(row[:-1]), row[-1]
+    with closing(session.cursor().stream(statement, params)) as found:  # type: ignore[type-var]  # it is a generator
+        for row in found:
+            yield tuple(row[:-1]), row[-1]
 
 
 def hashes_of(session: Session, shape: Shape, keys: Iterable[Key]) -> dict[Key, int]:

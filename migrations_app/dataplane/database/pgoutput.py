@@ -30,6 +30,11 @@ class Decoder:
     def __init__(self) -> None:
         self._relations: dict[int, tuple[Table, list[str]]] = {}
 
+    @staticmethod
+    def committed(message: bytes) -> int | None:
+        """Where the commit is whose changes follow; None unless a transaction begins with the message."""
+        return _Reader(message).number(">Q") if message[:1] == b"B" else None
+
     def changes(self, message: bytes) -> Iterator[Change]:
         kind, reader = message[:1], _Reader(message)
         if kind == b"R":

@@ -17,7 +17,6 @@ from psycopg import sql
 
 from migrations_app.dataplane.database.connection import Cluster, rows, value
 from migrations_app.dataplane.database.pgoutput import Change, Decoder, Table
-from migrations_app.dataplane.database.proof import SENTINEL_SCHEMA
 from migrations_app.dataplane.database.tripwire import drop_slot
 from migrations_app.dataplane.process import Check
 from migrations_app.errors import PermanentError, TransientError
@@ -26,11 +25,13 @@ Key = tuple[bytes, ...]
 """The values of a table's key columns, as their types' output functions word them."""
 
 KeyColumns = Mapping[Table, tuple[str, ...]]
+"""Of the tables that are asked about; empty for one whose rows cannot be told apart."""
 
 _BATCH_CHANGES = 10_000
 
 # Text would come as bytes in a session without an encoding.
 _NUMBER = "({} - '0/0'::pg_lsn)::int8"
+_EMITTED = "pg_logical_emit_message(true, 'portal', '')"
 
 
 @dataclass
@@ -44,20 +45,31 @@ class Touched:
     complete: bool = False
 
     def add(self, change: Change, key_columns: KeyColumns) -> None:
-        table = change.table
-        if table[0] == SENTINEL_SCHEMA or table in self.whole:
+        table, columns = change.table, key_columns.get(change.table)
+        if columns is None or table in self.whole:
             return
-        try:
-            columns = key_columns[table]
-            before, after = change.rows[0], {**change.rows[0], **change.rows[-1]}
-            self.keys[table] |= {tuple(row[column] for column in columns) for row in (before, after)}
-        except (KeyError, IndexError):
+        # A new row leaves out what is toasted and did not change; then the old one came with it.
+        rows_ = [change.rows[0], {**change.rows[0], **change.rows[-1]}] if columns and change.rows else []
+        if rows_ and all(column in row for column in columns for row in rows_):
+            self.keys[table] |= {tuple(row[column] for column in columns) for row in rows_}
+        else:
             self.whole.add(table)
             self.keys.pop(table, None)
 
+    def add_all(self, later: Touched) -> None:
+        self.whole |= later.whole
+        for table, keys in later.keys.items():
+            self.keys[table] |= keys
+        self.lsn, self.complete = later.lsn, later.complete
 
-def _worded(lsn: int) -> str:
+
+def worded(lsn: int) -> str:
     return f"{lsn >> 32:X}/{lsn & 0xFFFFFFFF:X}"
+
+
+def _number(lsn: str) -> int:
+    high, low = lsn.split("/")
+    return (int(high, 16) << 32) + int(low, 16)
 
 
 def create(primary: Cluster, name: str, *, patience_seconds: int, check: Check) -> str:
@@ -86,27 +98,40 @@ def prepare(connection: psycopg.Connection[Any]) -> None:
 
 
 def read(
-    connection: psycopg.Connection[Any], name: str, publication: str, key_columns: KeyColumns, *, check: Check
+    connection: psycopg.Connection[Any],
+    name: str,
+    publication: str,
+    key_columns: KeyColumns,
+    *,
+    check: Check,
+    everything: bool = False,
+    after: str = "",
 ) -> Touched:
-    """What was touched between the slot's position and now, or the beginning of it if that is much."""
+    """What was touched between the slot's position and now, or the beginning of it if that is much; `everything` at
+    once. `after`: leave out what was committed before."""
     found, decoder, messages = Touched(), Decoder(), 0
-    value(connection, "SELECT pg_logical_emit_message(true, 'portal', '')")
-    end = value(connection, f"SELECT {_NUMBER.format('pg_current_wal_flush_lsn()')}")
+    # A commit of our own flushes what others committed without waiting for the disk. Its message ends where a record
+    # does; the end of what is flushed may lie within a commit, which would be passed over.
+    end = value(connection, f"SELECT {_NUMBER.format(_EMITTED)}")
+    first = _number(after) if after else 0
     with connection.cursor(binary=True) as cursor:
         for lsn, message in cursor.stream(
             f"SELECT {_NUMBER.format('lsn')}, data FROM pg_logical_slot_peek_binary_changes("  # noqa: S608
             "%s, NULL, %s, 'proto_version', '1', 'publication_names', %s)",
-            [name, _BATCH_CHANGES, sql.Identifier(publication).as_string()],
+            [name, None if everything else _BATCH_CHANGES, sql.Identifier(publication).as_string()],
         ):
+            if (committed := decoder.committed(message)) is not None:
+                is_old = committed < first
             for change in decoder.changes(message):
-                found.add(change, key_columns)
+                if not is_old:
+                    found.add(change, key_columns)
             messages += 1
             if messages % 1000 == 0:
                 check()
             if message[:1] == b"C":
-                found.lsn = _worded(lsn)
-    if messages < _BATCH_CHANGES:
-        found.lsn, found.complete = _worded(end), True
+                found.lsn = worded(lsn)
+    if everything or messages < _BATCH_CHANGES:
+        found.lsn, found.complete = worded(end), True
     return found
 
 
