@@ -62,10 +62,13 @@ def hashes(session: Session, shape: Shape, within: Range) -> Generator[tuple[Key
 def hashes_of(session: Session, shape: Shape, keys: Iterable[Key]) -> dict[Key, int]:
     """Hash by key of those rows that are there."""
     encoding = _encoding(session)
-    arrays = sql.SQL(", ").join(_typed(column.type + "[]", encoding) for column in shape.key)
+    # Of text, for those of a type that is an array itself would become one.
+    arrays = sql.SQL(", ").join([_typed("text[]", encoding)] * len(shape.key))
     names = sql.SQL(", ").join(sql.Identifier(f"k{n}") for n in range(len(shape.key)))
     same = sql.SQL(" AND ").join(
-        sql.SQL("{} {} u.{}").format(_of_row(column), _sql(column.equal), sql.Identifier(f"k{n}"))
+        sql.SQL("{} {} u.{}::{}").format(
+            _of_row(column), _sql(column.equal), sql.Identifier(f"k{n}"), _sql(column.type)
+        )
         for n, column in enumerate(shape.key)
     )
     statement = sql.SQL("SELECT {}, {} FROM unnest({}) AS u({}) JOIN ONLY {} AS t ON {}").format(

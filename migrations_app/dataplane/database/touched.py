@@ -27,6 +27,9 @@ Key = tuple[bytes, ...]
 KeyColumns = Mapping[Table, tuple[str, ...]]
 """Of the tables that are asked about; empty for one whose rows cannot be told apart."""
 
+SLOT = "^portal_[0-9a-f]{16}(_watch|_check)?$"
+"""Names of the slots that moves make: of a stream, and those beside it, by which both sides are compared."""
+
 _BATCH_CHANGES = 10_000
 
 # Text would come as bytes in a session without an encoding.
@@ -70,6 +73,11 @@ def worded(lsn: int) -> str:
 def _number(lsn: str) -> int:
     high, low = lsn.split("/")
     return (int(high, 16) << 32) + int(low, 16)
+
+
+def stream_of(slot: str) -> str:
+    """Name of the stream that the slot is of or beside."""
+    return slot.removesuffix("_watch").removesuffix("_check")
 
 
 def create(primary: Cluster, name: str, *, patience_seconds: int, check: Check) -> str:
