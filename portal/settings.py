@@ -147,6 +147,12 @@ MOVES_SLOT_SECONDS = env.float("MOVES_SLOT_SECONDS", default=300.0)
 # Live plan: how far behind the destination may be when writes are blocked, and seconds without coming nearer to that.
 MOVES_LIVE_LAG_BYTES = env.int("MOVES_LIVE_LAG_BYTES", default=16 * 10**6)
 MOVES_LIVE_CATCH_UP_SECONDS = env.float("MOVES_LIVE_CATCH_UP_SECONDS", default=300.0)
+# How much of the rows a comparison reads: full, sample or schema; and how old, in seconds, a green one may be at the
+# pivot.
+MOVES_VERIFICATION_DEPTH = env.str("MOVES_VERIFICATION_DEPTH", default="full")
+if MOVES_VERIFICATION_DEPTH not in ("full", "sample", "schema"):
+    raise ImproperlyConfigured("MOVES_VERIFICATION_DEPTH: full, sample or schema.")
+MOVES_VERIFICATION_MAX_AGE_SECONDS = env.float("MOVES_VERIFICATION_MAX_AGE_SECONDS", default=3600.0)
 # Seconds that one try of a step may take, or its undoing; past it the try has failed for a passing reason. `any` is for
 # all that are not named; what reads or writes all data takes its time.
 MOVES_STEP_DEADLINES = {

@@ -98,6 +98,7 @@ CASES = [
     Case("export_audit --move {id}", "export_audit", awaiting, asks_first=True),
     Case("verify_audit", "export_audit", awaiting, asks_first=True),
     Case("verify_audit {id}", "export_audit", awaiting, asks_first=True),
+    Case("verify_migration {id}", "view", awaiting, else_="no_second_side"),
     Case("find_orphans", "export_audit", awaiting, asks_first=True),
     Case("find_orphans --app {slug}", "export_audit", awaiting, asks_first=True),
 ]

@@ -13,6 +13,7 @@ from django.conf import settings
 from migrations_app.dataplane import plain_http
 from migrations_app.dataplane.database.inventory import Access, StreamPart
 from migrations_app.dataplane.database.proof import SENTINEL_SCHEMA
+from migrations_app.dataplane.database.touched import stream_of
 from migrations_app.dataplane.edge_route import Route
 from migrations_app.models import App, AppMigration, Region
 from migrations_app.orphans import remedies
@@ -58,12 +59,14 @@ def orphans(books: Books, sight: Sight) -> Iterator[Orphan]:
 def _stream_parts(books: Books, region: Region, parts: list[StreamPart]) -> Iterator[Orphan]:
     """The stream of an open replica: the subscription where the replica is, all the rest where the app lives."""
     for part in parts:
-        move = books.named.get(part.name)
+        move = books.named.get(stream_of(part.name))
         if move and move.status in ACTIVE:
             continue
         replica = books.open_replica(move.app) if move else None
         if move is None:
             why = "No move on the books goes by this name."
+        elif part.name != move.name_in_regions:
+            why = f"A comparison of move {move.pk} of {move.app} has made it, and did not drop it unless it runs now."
         elif replica is None or replica.migration_id != move.pk:
             why = f"Move {move.pk} of {move.app} is {move.status} and keeps no replica."
         elif region == (replica.region if part.kind == "subscription" else move.dest_region):

@@ -13,6 +13,7 @@ from migrations_app.dataplane.database.connection import DROP_INTERRUPTED, Clust
 from migrations_app.dataplane.database.proof import SENTINEL_SCHEMA
 from migrations_app.dataplane.database.roles import STREAM_ROLE, is_idle
 from migrations_app.dataplane.database.settings import FLAG
+from migrations_app.dataplane.database.touched import SLOT
 from migrations_app.errors import StepError
 
 _GONE = "database_3D000"
@@ -85,7 +86,9 @@ def _shared_parts(admin: psycopg.Connection[Any]) -> list[StreamPart]:
            SELECT 'slot', slot_name::text, coalesce(database::text, '') FROM pg_replication_slots WHERE slot_name ~ %s
            UNION ALL
            SELECT 'role', rolname::text, '' FROM pg_roles WHERE rolname ~ %s""",
-        *[STREAM_ROLE] * 3,
+        STREAM_ROLE,
+        SLOT,
+        STREAM_ROLE,
     )
     return [StreamPart(*row) for row in found]
 

@@ -30,9 +30,13 @@ def sequence_positions(connection: psycopg.Connection[Any]) -> Positions:
             WHERE c.relkind = 'S' AND c.oid >= 16384 AND n.nspname NOT LIKE 'pg\\_%' ORDER BY 1, 2""",
     )
     positions: Positions = {}
-    for schema, name in names:
-        row = rows(connection, sql.SQL("SELECT last_value, is_called FROM {}").format(sql.Identifier(schema, name)))
-        positions[schema, name] = tuple(row[0])
+    for begin in range(0, len(names), 200):
+        each = [
+            sql.SQL("SELECT {}, last_value, is_called FROM {}").format(sql.Literal(n), sql.Identifier(*names[n]))
+            for n in range(begin, min(begin + 200, len(names)))
+        ]
+        for n, last_value, is_called in rows(connection, sql.SQL(" UNION ALL ").join(each)):
+            positions[tuple(names[n])] = last_value, is_called
     return positions
 
 
