@@ -75,14 +75,6 @@ def span(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 60 else str(timedelta(seconds=round(seconds)))
 
 
-def size(count: int) -> str:
-    """In the units of the bill: a GB is 10⁹ bytes."""
-    for unit, length in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if count >= length:
-            return f"{count / length:.1f} {unit}"
-    return f"{count} bytes"
-
-
 def route(move: AppMigration) -> str:
     return f"{move.source_region} → {move.dest_region}"
 
