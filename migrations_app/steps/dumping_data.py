@@ -12,7 +12,7 @@ import shutil
 
 from django.conf import settings
 
-from migrations_app.dataplane.database import dump, identity
+from migrations_app.dataplane.database import copy_progress, dump
 from migrations_app.move import Move
 
 
@@ -22,14 +22,12 @@ def skip(move: Move) -> str:
 
 def do(move: Move) -> None:
     source = move.source_db
-    with source.connect() as connection:
-        total = len(identity.tables(connection))
     size = dump.dump(
         source,
         move.dump_folder,
         jobs=settings.MOVES_COPY_JOBS,
         check=move.check,
-        on_table=lambda begun: move.progress(min(begun, total), total, "tables"),
+        copying=copy_progress.dumping(source, move.progress),
     )
     move.remember(dump_bytes=size)
     move.act(f"Dumped {source.dbname}: {size} bytes in {move.dump_folder}.")
