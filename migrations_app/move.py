@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from django.conf import settings
 
@@ -12,6 +12,7 @@ from migrations_app.dataplane import blobs
 from migrations_app.dataplane.database.connection import Cluster
 from migrations_app.dataplane.runtime import Host
 from migrations_app.models import App, AppMigration, Region
+from migrations_app.progress import Details
 from migrations_app.states import Kind, Strategy
 
 
@@ -33,8 +34,11 @@ class Move(ABC):
         """Keep facts with the move, at once and for every later runner. Never a secret."""
 
     @abstractmethod
-    def progress(self, done: int, total: int, unit: str) -> None:
-        """How far the step is; written about once a second."""
+    def progress(self, done: int, total: int, unit: str, **details: Unpack[Details]) -> None:
+        """How far the step is, in `bytes`, `rows` or whatever it counts; written about once a second.
+
+        Another unit, or less done than before, begins a new count. Rate and time left follow from what is told.
+        """
 
     @abstractmethod
     def stamp(self, field: str) -> None:

@@ -99,7 +99,8 @@ def replicas_in_use(*, viewer: User | None) -> list[SourceReplica]:
 
 def steps_of(row: AppMigration) -> list[dict[str, Any]]:
     """The eleven steps in the plan's order, each with its latest run: `step, state, seconds, attempts, reason, undone,
-    undo (its latest run: state, reason, acts), progress (0..1 or None), acts`. `state` is a RunStatus or "pending"."""
+    undo (its latest run: state, reason, acts), progress (0..1 or None), details (as progress.Meter writes them, or
+    None), acts`. `state` is a RunStatus or "pending"."""
     runs: dict[str, list[StepRun]] = {}
     undos: dict[str, StepRun] = {}
     for run in row.step_runs.order_by("id"):
@@ -126,6 +127,7 @@ def steps_of(row: AppMigration) -> list[dict[str, Any]]:
                 "progress": last.progress_done / last.progress_total
                 if last and last.progress_total and last.progress_done is not None
                 else None,
+                "details": last.progress or None if last else None,
                 "reason": last.reason if last else "",
                 "acts": last.acts if last else [],
             }
@@ -146,7 +148,7 @@ def describe_move(row: AppMigration) -> dict[str, Any]:
         "status": row.status,
         "current_step": row.current_step,
         "step_started_at": row.step_started_at,
-        "progress": {"steps_done": done, "steps_total": len(steps), "current": _current_progress(row, steps)},
+        "progress": {"steps_done": done, "steps_total": len(steps), **_current_progress(row, steps)},
         "retry_count": row.retry_count,
         "last_error": row.last_error or None,
         "source_region": row.source_region.slug,
@@ -157,8 +159,9 @@ def describe_move(row: AppMigration) -> dict[str, Any]:
     }
 
 
-def _current_progress(row: AppMigration, steps: list[dict[str, Any]]) -> float | None:
-    return next((step["progress"] for step in steps if step["step"] == row.current_step), None)
+def _current_progress(row: AppMigration, steps: list[dict[str, Any]]) -> dict[str, Any]:
+    current = next((step for step in steps if step["step"] == row.current_step), {})
+    return {"current": current.get("progress"), "details": current.get("details")}
 
 
 def describe_replica(replica: SourceReplica) -> dict[str, Any]:

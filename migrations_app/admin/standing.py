@@ -11,6 +11,7 @@ from migrations_app.admin.display import badge, log_of, moment, span, tone_of
 from migrations_app.clock import database_now
 from migrations_app.engine.plan import PIVOT, plan_of
 from migrations_app.models import AppMigration, Approval, SourceReplica, StepRun
+from migrations_app.progress import sentence
 from migrations_app.states import STARTS, TERMINAL, Direction, ReplicaState, RunStatus, Status
 
 _BEGINS = "It begins as soon as a worker takes it."
@@ -120,9 +121,7 @@ def _described(run: StepRun) -> dict[str, Any]:
         "what": ("undo " if undo else "") + (f"try {run.attempt}" if run.attempt > 1 else ""),
         "started": moment(run.started_at),
         "took": span((run.ended_at - run.started_at).total_seconds()) if run.ended_at else "",
-        "progress": f"{run.progress_done} of {run.progress_total} {run.progress_unit}".strip()
-        if run.progress_total and run.progress_done is not None
-        else "",
+        "progress": sentence(run.progress),
         "reason": run.reason,
         "log": log_of(run.acts),
     }

@@ -10,7 +10,7 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Unpack
 
 import structlog
 from django.conf import settings
@@ -23,10 +23,10 @@ from migrations_app.engine.lease import Lease, now
 from migrations_app.errors import AbortRequested, LeaseLost, TransientError
 from migrations_app.models import App, AppMigration, StepRun
 from migrations_app.move import Move
+from migrations_app.progress import Details, Meter
 from migrations_app.states import Direction, RunStatus, Status, Step
 from migrations_app.transitions import change_status, record
 
-_PROGRESS_SECONDS = 1.0
 _BETWEEN_TRIES_SECONDS = 120.0
 """The longest pause, or a look at what an undoing leaves behind; what takes longer hangs."""
 
@@ -62,7 +62,7 @@ class Journal(Move):
             pk=lease.pk
         )
         self.run: StepRun | None = None
-        self._progress_at = 0.0
+        self._meter = Meter()
         self._block_budget = self.row.block_budget
         self._block_ends_at: float | None = None
         self._seconds, self._deadline = 0.0, math.inf
@@ -96,11 +96,10 @@ class Journal(Move):
             row.save(update_fields=["facts"])
         self.row.facts = row.facts
 
-    def progress(self, done: int, total: int, unit: str) -> None:
-        if done < total and time.monotonic() - self._progress_at < _PROGRESS_SECONDS:
-            return
-        self._progress_at = time.monotonic()
-        self._write_run(progress_done=done, progress_total=total, progress_unit=unit)
+    def progress(self, done: int, total: int, unit: str, **details: Unpack[Details]) -> None:
+        kept = self._meter.take(time.monotonic(), done, total, unit, **details)
+        if kept:
+            self._write_run(progress_done=kept["done"], progress_total=kept["total"], progress_unit=unit, progress=kept)
 
     def stamp(self, field: str) -> None:
         self.lease.write(**{field: Coalesce(F(field), Now())})
@@ -127,6 +126,7 @@ class Journal(Move):
 
     def begin(self, step: Step, direction: Direction) -> None:
         """Open a StepRun for the next attempt; one that a dead runner left open is closed as interrupted."""
+        self._meter = Meter()
         with self._locked() as row:
             if direction is Direction.DO and row.status != (
                 Status.QUEUED if step == Step.REQUESTED else Status.RUNNING

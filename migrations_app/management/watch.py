@@ -15,10 +15,14 @@ from rich.table import Table
 from rich.text import Text
 
 from migrations_app import queries
-from migrations_app.models import AppMigration
+from migrations_app.models import AppMigration, StepRun
+from migrations_app.progress import BUSY, amount, sentence
 from migrations_app.states import TERMINAL, ApprovalState, Direction, RunStatus, Status
 
 _LOOK_SECONDS = 0.25
+_PROGRESS_LINE_SECONDS = 10.0
+_BAR_WIDTH = 24
+_MOST_TABLES = 8
 _ICONS = {
     "pending": ("·", "dim"),
     RunStatus.WAITING: ("◷", "yellow"),
@@ -119,7 +123,7 @@ def _remark(step: dict[str, Any]) -> str:
     parts = [
         step["state"],
         f"{seconds:.1f} s" if seconds is not None and not step["skipped"] else "",
-        f"{step['progress']:.0%}" if step["progress"] is not None and step["state"] == RunStatus.RUNNING else "",
+        *(_how_far(step) if step["state"] == RunStatus.RUNNING else ()),
         f"attempt {step['attempts']}" if step["attempts"] > 1 else "",
         step["reason"],
         "undone" if step["undone"] else "",
@@ -128,16 +132,31 @@ def _remark(step: dict[str, Any]) -> str:
     return "  ".join(part for part in parts if part)
 
 
+def _how_far(step: dict[str, Any]) -> tuple[str, str]:
+    return f"{step['progress']:.0%}" if step["progress"] is not None else "", sentence(step["details"] or {})
+
+
+def _add_tables(table: Table, details: dict[str, Any]) -> None:
+    """A line for each table that is worked on now, the largest first."""
+    busy = [(name, of) for name, of in details["tables"].items() if of["state"] in BUSY]
+    for name, of in sorted(busy, key=lambda item: (-item[1]["total"], item[0]))[:_MOST_TABLES]:
+        done, total = (amount(of[key], details["unit"]) for key in ("done", "total"))
+        bar = ProgressBar(total=of["total"], completed=of["done"], width=_BAR_WIDTH)
+        table.add_row("", Text(f"  {name}", "dim"), bar, f"{of['state']}  {done} of {total}, {of['rows']:,} rows")
+
+
 def _screen(move: AppMigration) -> Group:
     table = Table(box=None, show_header=False, padding=(0, 1))
     steps = queries.steps_of(move)
     for step in steps:
         icon, style = _ICONS[step["state"]]
         done = step["state"] in (RunStatus.DONE, RunStatus.SKIPPED)
-        bar = ProgressBar(total=1, completed=1 if done else step["progress"] or 0, width=24)
+        bar = ProgressBar(total=1, completed=1 if done else step["progress"] or 0, width=_BAR_WIDTH)
         table.add_row(
             Text(icon, style), Text(step["step"], "bold" if step["state"] == "running" else ""), bar, _remark(step)
         )
+        if step["state"] == RunStatus.RUNNING and step["details"]:
+            _add_tables(table, step["details"])
     last_act = next((step["acts"][-1]["text"] for step in reversed(steps) if step["acts"]), "")
     return Group(
         Text(_headline(move), "bold"),
@@ -150,12 +169,17 @@ def _screen(move: AppMigration) -> Group:
 
 
 class _LinePrinter:
-    """Prints what is new since it was last called: status, what is waited for, every act, how every attempt ended."""
+    """Prints what is new since it was last called: status, what is waited for, every act, how every attempt ended.
+
+    How far a step is, once in a while.
+    """
 
     def __init__(self) -> None:
         self._said: dict[str, str] = {}
         self._printed: dict[int, int] = {}
         self._ended: set[int] = set()
+        self._run_seen: int | None = None
+        self._progress_at = 0.0
 
     def __call__(self, move: AppMigration) -> None:
         self._say("status", _headline(move))
@@ -168,11 +192,21 @@ class _LinePrinter:
             self._printed[run.pk] = len(run.acts)
             if run.status == RunStatus.WAITING:
                 self._say(run.step, f"{_ICONS[run.status][0]} {name:<32} {run.status}  {run.reason}")
+            elif run.status == RunStatus.RUNNING:
+                self._say_how_far(run, name)
             elif run.ended_at and run.pk not in self._ended:
                 self._ended.add(run.pk)
                 took = f"{(run.ended_at - run.started_at).total_seconds():.1f} s"
                 remark = run.reason if run.status == RunStatus.SKIPPED else f"{took}  {run.reason}".rstrip()
                 print(f"{_ICONS[run.status][0]} {name:<32} {run.status}  {remark}", flush=True)  # noqa: T201
+
+    def _say_how_far(self, run: StepRun, name: str) -> None:
+        """Not of a step that has only just begun."""
+        if run.pk != self._run_seen:
+            self._run_seen, self._progress_at = run.pk, time.monotonic()
+        if run.progress and time.monotonic() - self._progress_at >= _PROGRESS_LINE_SECONDS:
+            self._progress_at = time.monotonic()
+            print(f"  {name}: {sentence(run.progress)}", flush=True)  # noqa: T201
 
     def _say(self, about: str, text: str) -> None:
         if self._said.get(about, "") != text:

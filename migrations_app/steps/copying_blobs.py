@@ -58,8 +58,8 @@ def _copy(move: Move) -> blobs.BlobTotals:
         bucket(move.source, move.app),
         bucket(move.dest, move.app),
         check=move.check,
-        on_progress=lambda bytes_done, bytes_total, files_done, files_total: move.progress(
-            files_done, files_total, "blobs"
+        on_progress=lambda done, total, blobs_done, blobs_total: move.progress(
+            done, total, "bytes", blobs=(blobs_done, blobs_total)
         ),
     )
 

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 from django.conf import settings
 
-from migrations_app.dataplane.database import dump, identity, snapshot_slot
+from migrations_app.dataplane.database import copy_progress, dump, snapshot_slot
 from migrations_app.dataplane.process import Check
 from migrations_app.move import Move
 from migrations_app.steps import way_in
@@ -27,15 +27,13 @@ def skip(move: Move) -> str:
 
 def do(move: Move) -> None:
     source = move.source_db
-    with source.connect() as connection:
-        total = len(identity.tables(connection))
     with _snapshot(move) as (snapshot, check):
         size = dump.dump(
             source,
             move.dump_folder,
             jobs=settings.MOVES_COPY_JOBS,
             check=check,
-            on_table=lambda begun: move.progress(min(begun, total), total, "tables"),
+            copying=copy_progress.dumping(source, move.progress),
             snapshot=snapshot,
         )
     move.remember(dump_bytes=size)

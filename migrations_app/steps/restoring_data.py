@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from django.conf import settings
 
-from migrations_app.dataplane.database import creation, dump, identity, leftovers
+from migrations_app.dataplane.database import copy_progress, creation, dump, leftovers
 from migrations_app.dataplane.process import Check
 from migrations_app.move import Move
 from migrations_app.steps import way_back, way_in
@@ -43,14 +43,12 @@ def _restore(move: Move, check: Check) -> None:
         move.act("An earlier attempt left rows behind; begins with an empty database again.")
         creation.drop(dest)
         create_empty(move)
-    with move.source_db.connect() as connection:
-        total = len(identity.tables(connection))
     dump.restore(
         dest,
         move.dump_folder,
         jobs=jobs,
         check=check,
-        on_table=lambda begun: move.progress(min(begun, total) - 1, total, "tables"),  # begun, not done
+        copying=copy_progress.restoring(move.source_db, dest, move.progress),
     )
     left_out = dump.analyze(dest, jobs=jobs, check=check)
     leftovers.refresh_materialised_views(dest, check=check, source=move.source_db)

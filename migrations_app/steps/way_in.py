@@ -18,6 +18,7 @@ from migrations_app.dataplane.database.stream import MISSING, Applying, Sending
 from migrations_app.dataplane.process import Check
 from migrations_app.errors import PermanentError
 from migrations_app.move import Move
+from migrations_app.units import size
 
 _LOOK_SECONDS = 5.0
 _BETWEEN_LOOKS_SECONDS = 0.2
@@ -125,6 +126,7 @@ def catch_up(move: Move) -> None:
     """
     limit, patience = settings.MOVES_LIVE_LAG_BYTES, settings.MOVES_LIVE_CATCH_UP_SECONDS
     best: _Sample | None = None
+    began_at: int | None = None
     while True:
         sending = stream.look_at_primary(move.source_db, stream_name(move))
         applying = stream.look_at_replica(move.dest_db, stream_name(move))
@@ -139,7 +141,10 @@ def catch_up(move: Move) -> None:
             best = now
         if now.at - best.at > patience:
             raise _lag_stays(move, best, now)
-        move.progress(max(0, now.position - now.lag), now.position, "WAL")
+        applied = now.position - now.lag
+        began_at = applied if began_at is None else began_at
+        lag = sending.lag_bytes, sending.lag_seconds
+        move.progress(applied - began_at, now.position - began_at, "bytes", lag=lag)
         _wait(move)
 
 
@@ -153,9 +158,10 @@ def _lag_stays(move: Move, first: _Sample, last: _Sample) -> PermanentError:
     written = last.position - first.position
     applied = written - (last.lag - first.lag)
     return PermanentError(
-        f"{move.dest} is {_mb(last.lag)} behind {move.source} and comes no nearer: in {seconds:.0f} s {_mb(written)} "
-        f"were written ({_mb(written / seconds)}/s) and {_mb(applied)} applied ({_mb(applied / seconds)}/s). "
-        f"{_mb(settings.MOVES_LIVE_LAG_BYTES)} are allowed.",
+        f"{move.dest} is {size(last.lag)} behind {move.source} and comes no nearer: in {seconds:.0f} s {size(written)} "
+        f"were written ({size(round(written / seconds))}/s) and {size(applied)} applied "
+        f"({size(round(applied / seconds))}/s). "
+        f"{size(settings.MOVES_LIVE_LAG_BYTES)} are allowed.",
         hint="Move the app when it writes less, or with --strategy snapshot.",
         code="lag_stays",
     )
@@ -170,8 +176,8 @@ def _refuse_slot_trouble(move: Move, sending: Sending) -> None:
         )
     if sending.room is None and sending.retained_bytes > settings.MOVES_REPLICA_WAL_BYTES:
         raise PermanentError(
-            f"{move.source} keeps {_mb(sending.retained_bytes)} of WAL for the move; "
-            f"{_mb(settings.MOVES_REPLICA_WAL_BYTES)} are allowed.",
+            f"{move.source} keeps {size(sending.retained_bytes)} of WAL for the move; "
+            f"{size(settings.MOVES_REPLICA_WAL_BYTES)} are allowed.",
             hint="Move the app when it writes less, or raise MOVES_REPLICA_WAL_BYTES if the disk there has room.",
             code="wal_piles_up",
         )
@@ -204,7 +210,3 @@ def _refuse_drift(move: Move, sending: Sending, applying: Applying) -> None:
 def _as_int(lsn: str) -> int:
     high, _, low = lsn.partition("/")
     return (int(high, 16) << 32) + int(low, 16)
-
-
-def _mb(count: float) -> str:
-    return f"{count / 10**6:,.1f} MB"

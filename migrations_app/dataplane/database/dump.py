@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 import threading
-from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import replace
 from pathlib import Path
@@ -19,14 +18,12 @@ from psycopg import sql
 
 from migrations_app.dataplane import runner
 from migrations_app.dataplane.database.connection import Cluster, rows
-from migrations_app.dataplane.process import Check, Completed, run
+from migrations_app.dataplane.database.copy_progress import Copying
+from migrations_app.dataplane.process import Check, Completed, OnLine, run
 from migrations_app.errors import PermanentError
 
 MANIFEST = "manifest.json"
 _DEADLINE_SECONDS = 24 * 3600.0
-
-OnTable = Callable[[int], None]
-"""Called with the number of tables begun so far."""
 
 
 def client(name: str) -> str:
@@ -51,17 +48,16 @@ _PASSING = re.compile(
 
 
 def _run(
-    argv: list[str], *, check: Check, on_table: OnTable | None = None, options: str, code: str = "dump_failed"
+    argv: list[str], *, check: Check, copying: Copying | None = None, options: str, code: str = "dump_failed"
 ) -> Completed:
     """Errors: PermanentError `code` when the server refuses a statement; TransientError for anything else."""
-    begun = 0
+    if copying is None:
+        return _run_alone(argv, check=check, on_line=None, options=options, code=code)
+    with copying:
+        return _run_alone(argv, check=copying.beside(check), on_line=copying.on_line, options=options, code=code)
 
-    def count(line: str) -> None:
-        nonlocal begun
-        if on_table and ("dumping contents of table" in line or "processing data for table" in line):
-            begun += 1
-            on_table(begun)
 
+def _run_alone(argv: list[str], *, check: Check, on_line: OnLine | None, options: str, code: str) -> Completed:
     done = run(
         argv,
         deadline_seconds=_DEADLINE_SECONDS,
@@ -71,7 +67,7 @@ def _run(
             "PGCONNECT_TIMEOUT": "10",
         },
         check=check,
-        on_stderr_line=count,
+        on_stderr_line=on_line,
     )
     refused = [line for line in done.stderr_tail.splitlines() if _REFUSED.search(line)]
     if done.returncode and refused and not _PASSING.search(refused[0]):
@@ -81,7 +77,7 @@ def _run(
     return replace(done, stderr_tail="\n".join(errors)).raise_for_status()
 
 
-def dump(source: Cluster, folder: Path, *, jobs: int, check: Check, on_table: OnTable, snapshot: str = "") -> int:
+def dump(source: Cluster, folder: Path, *, jobs: int, check: Check, copying: Copying, snapshot: str = "") -> int:
     """Dump the database into `folder` (made anew) and write its manifest. Returns its size in bytes.
 
     `snapshot`: as of an exported one; its session has to be open until this returns.
@@ -103,7 +99,7 @@ def dump(source: Cluster, folder: Path, *, jobs: int, check: Check, on_table: On
             f"--dbname={source.target}",
         ],
         check=check,
-        on_table=on_table,
+        copying=copying,
         options=source.session_options(),
     )
     files = {path.name: _checksum(path, check) for path in sorted(folder.iterdir())}
@@ -145,7 +141,7 @@ _GRANTS = re.compile(rb"^\d+; \d+ \d+ (?:DEFAULT )?ACL ")
 _AFTER_GRANTS = re.compile(rb"^\d+; \d+ \d+ (?:MATERIALIZED VIEW DATA|(?:COMMENT - )?EVENT TRIGGER) ")
 
 
-def restore(dest: Cluster, folder: Path, *, jobs: int, check: Check, on_table: OnTable) -> None:
+def restore(dest: Cluster, folder: Path, *, jobs: int, check: Check, copying: Copying) -> None:
     """Restore the dump into the empty database.
 
     What is computed on the way (materialised views) is so under the database's own settings; no event trigger fires.
@@ -176,7 +172,7 @@ def restore(dest: Cluster, folder: Path, *, jobs: int, check: Check, on_table: O
                 str(folder),
             ],
             check=check,
-            on_table=on_table if part == "objects" else None,
+            copying=copying if part == "objects" else None,
             options=dest.session_options(wording=False),
             code="restore_failed",
         )

@@ -12,6 +12,8 @@ import psycopg
 from migrations_app.dataplane.database.connection import Cluster, rows
 from migrations_app.dataplane.database.identity import tables, unstreamable
 from migrations_app.dataplane.database.proof import SENTINEL_SCHEMA
+from migrations_app.errors import PermanentError
+from migrations_app.progress import Lag
 
 MISSING = "missing"
 """Beside PostgreSQL's own words for the state of a slot: reserved, extended, unreserved, lost."""
@@ -100,7 +102,7 @@ SELECT n.nspname || '.' || c.relname,
 
 def look_at_primary(primary: Cluster, name: str, *, mark: str = "") -> Sending:
     """`mark`: the position to be asked about, e.g. `0/1A2B3C4`. Errors: those of the connection."""
-    with _briefly(primary) as connection:
+    with briefly(primary) as connection:
         position, wal_status, active, retained, lag, seconds, reached, room = connection.execute(
             _SENDING, {"name": name, "mark": mark}
         ).fetchone()  # type: ignore[misc]  # one row, whether there is a slot or not
@@ -127,9 +129,21 @@ def look_at_primary(primary: Cluster, name: str, *, mark: str = "") -> Sending:
         )
 
 
+def lag(primary: Cluster, name: str) -> Lag:
+    """How far the reader of the slot is behind, as Sending has it: one query, on a session of its own.
+
+    Errors: PermanentError `slot_missing`; those of the connection.
+    """
+    with briefly(primary) as connection:
+        _, wal_status, _, _, size, seconds, *_ = connection.execute(_SENDING, {"name": name, "mark": ""}).fetchone()  # type: ignore[misc]  # as above
+    if wal_status is None:
+        raise PermanentError(f"There is no slot {name} in {primary.region}.", code="slot_missing")
+    return size, seconds
+
+
 def look_at_replica(replica: Cluster, name: str) -> Applying:
     """Errors: those of the connection."""
-    with _briefly(replica) as connection:
+    with briefly(replica) as connection:
         found = rows(connection, _APPLYING, name)
         enabled, running, errors = found[0] if found else (False, False, 0)
         return Applying(
@@ -143,7 +157,8 @@ def look_at_replica(replica: Cluster, name: str) -> Applying:
 
 
 @contextmanager
-def _briefly(cluster: Cluster) -> Iterator[psycopg.Connection[Any]]:
+def briefly(cluster: Cluster) -> Iterator[psycopg.Connection[Any]]:
+    """A session whose every statement gives up soon."""
     with cluster.connect() as connection:
         connection.execute("SET statement_timeout = '5s'")
         connection.execute("SET lock_timeout = '1s'")
