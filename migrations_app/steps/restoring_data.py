@@ -23,7 +23,7 @@ def skip(move: Move) -> str:
 
 def do(move: Move) -> None:
     dest, jobs = move.dest_db, settings.MOVES_COPY_JOBS
-    dump.verify(move.dump_folder, check=move.check)
+    dump.verify(move.dump_folder, jobs=jobs, check=move.check)
     if not dest.exists() or not creation.is_empty(dest):
         move.act("An earlier attempt left rows behind; begins with an empty database again.")
         creation.drop(dest)

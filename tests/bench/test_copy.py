@@ -39,7 +39,7 @@ def ours(source: Cluster, dest: Cluster, folder: Path) -> dict[str, float]:
 
     dump.dump(source, folder, jobs=JOBS, check=no_check, on_table=lambda begun: None)
     done("dump")
-    dump.verify(folder, check=no_check)
+    dump.verify(folder, jobs=JOBS, check=no_check)
     done("verify")
     dump.restore(dest, folder, jobs=JOBS, check=no_check, on_table=lambda begun: None)
     done("restore")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shutil
@@ -18,6 +17,7 @@ from django.conf import settings
 from psycopg import sql
 
 from migrations_app.dataplane import runner
+from migrations_app.dataplane.database.checksums import Checksums
 from migrations_app.dataplane.database.connection import Cluster, rows
 from migrations_app.dataplane.process import Check, Completed, run
 from migrations_app.errors import PermanentError
@@ -50,10 +50,22 @@ _PASSING = re.compile(
 )
 
 
+_FINISHED = re.compile(r": finished item (\d+) ")
+
+
 def _run(
-    argv: list[str], *, check: Check, on_table: OnTable | None = None, options: str, code: str = "dump_failed"
+    argv: list[str],
+    *,
+    check: Check,
+    on_table: OnTable | None = None,
+    on_item: Callable[[str], None] | None = None,
+    options: str,
+    code: str = "dump_failed",
 ) -> Completed:
-    """Errors: PermanentError `code` when the server refuses a statement; TransientError for anything else."""
+    """`on_item` is called with the number of each item that is done, when there are several jobs.
+
+    Errors: PermanentError `code` when the server refuses a statement; TransientError for anything else.
+    """
     begun = 0
 
     def count(line: str) -> None:
@@ -61,6 +73,8 @@ def _run(
         if on_table and ("dumping contents of table" in line or "processing data for table" in line):
             begun += 1
             on_table(begun)
+        if on_item and (finished := _FINISHED.search(line)):
+            on_item(finished[1])
 
     done = run(
         argv,
@@ -85,30 +99,40 @@ def dump(source: Cluster, folder: Path, *, jobs: int, check: Check, on_table: On
     """Dump the database into `folder` (made anew) and write its manifest. Returns its size in bytes."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _run(
-        [
-            client("pg_dump"),
-            "--format=directory",
-            f"--jobs={jobs}",
-            "--compress=0",
-            "--no-publications",
-            "--no-subscriptions",
-            "--no-tablespaces",
-            "--verbose",
-            f"--file={folder}",
-            f"--dbname={source.target}",
-        ],
-        check=check,
-        on_table=on_table,
-        options=source.session_options(),
-    )
-    files = {path.name: _checksum(path, check) for path in sorted(folder.iterdir())}
-    total = sum(path.stat().st_size for path in folder.iterdir())
+    with Checksums(jobs) as checksums:
+
+        def begin(number: str) -> None:
+            path = folder / f"{number}.dat"
+            if path.exists():  # not for large objects, of which an item has many
+                checksums.begin(path)
+
+        _run(
+            [
+                client("pg_dump"),
+                "--format=directory",
+                f"--jobs={jobs}",
+                "--compress=0",
+                "--no-publications",
+                "--no-subscriptions",
+                "--no-tablespaces",
+                "--verbose",
+                f"--file={folder}",
+                f"--dbname={source.target}",
+            ],
+            check=check,
+            on_table=on_table,
+            on_item=begin,  # as soon as its file is whole, and still in memory
+            options=source.session_options(),
+        )
+        for path in folder.iterdir():
+            checksums.begin(path)
+        files = checksums.entries(check)
+    total = sum(int(entry["bytes"]) for entry in files.values())
     (folder / MANIFEST).write_text(json.dumps({"bytes": total, "files": files}, indent=1))
     return total
 
 
-def verify(folder: Path, *, check: Check) -> int:
+def verify(folder: Path, *, jobs: int, check: Check) -> int:
     """Compare the dump with its manifest; its size in bytes.
 
     Errors: PermanentError `dump_damaged`, naming the first file that differs.
@@ -120,19 +144,14 @@ def verify(folder: Path, *, check: Check) -> int:
     present = {path.name for path in folder.iterdir()} - {MANIFEST}
     for name in sorted(present ^ manifest["files"].keys()):
         raise PermanentError(f"The dump and its manifest differ in {name}.", code="dump_damaged")
+    with Checksums(jobs) as checksums:
+        for name in manifest["files"]:
+            checksums.begin(folder / name)
+        found = checksums.entries(check)
     for name, entry in manifest["files"].items():
-        if _checksum(folder / name, check) != entry:
+        if found[name] != entry:
             raise PermanentError(f"{name} in the dump is not what its manifest says.", code="dump_damaged")
     return manifest["bytes"]
-
-
-def _checksum(path: Path, check: Check) -> dict[str, str | int]:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-            check()
-    return {"bytes": path.stat().st_size, "sha256": digest.hexdigest()}
 
 
 # Grants one after the other: what a role passes on, it grants itself, and for that needs what it was granted before.
