@@ -34,6 +34,14 @@ TABLES: dict[str, dict[str, str]] = {
         "speed": "speed, pgcopydb = 1",
         "note": "",
     },
+    "blobs": {
+        "kind": "blobs",
+        "way": "copied by",
+        "seconds": "seconds",
+        "spread": "fastest–slowest",
+        "speed": "speed, rclone copy = 1",
+        "compared": "then compared, seconds",
+    },
 }
 """By bench: the columns of its table, and their titles."""
 
