@@ -46,6 +46,14 @@ def test_much_output_does_not_stop_it() -> None:
     assert len(done.stdout) == 10**6 + 1
 
 
+def test_one_that_closes_its_stderr_is_waited_for() -> None:
+    assert run(["sh", "-c", "exec 2>&-; sleep 0.3; exit 3"], deadline_seconds=30).returncode == 3
+
+
+def test_a_child_that_holds_its_stderr_is_not_waited_for() -> None:
+    assert run(["sh", "-c", "sleep 1000 & exit 3"], deadline_seconds=30).returncode == 3
+
+
 def test_a_missing_command_says_so() -> None:
     with pytest.raises(PermanentError, match="not on this machine"):
         run(["/no/such/command"], deadline_seconds=1)

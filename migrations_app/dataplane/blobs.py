@@ -30,6 +30,9 @@ The totals grow while rclone is still listing.
 _FAITHFUL = ("--links", "--metadata", "--create-empty-src-dirs")
 # Work on many blobs: one that fails is tried again, so that it does not fail the whole pass.
 _MANY = ("--transfers=8", "--checkers=16", "--low-level-retries=3")
+# S3 is not asked again for each blob that it has just taken: it refuses one that does not match its MD5, and
+# differences() looks at all of them at once.
+_ONCE = ("--s3-no-head",)
 
 
 @dataclass(frozen=True)
@@ -190,7 +193,7 @@ def _sync_pass(
         report()
 
     rclone.run(
-        ["sync", *how, *_FAITHFUL, *_MANY, "--stats=1s", "--stats-log-level=NOTICE"],
+        ["sync", *how, *_FAITHFUL, *_MANY, *_ONCE, "--stats=1s", "--stats-log-level=NOTICE"],
         source,
         dest,
         check=check_and_report,

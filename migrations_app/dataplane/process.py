@@ -124,9 +124,14 @@ def _lines_until_end(
     while True:
         ended = process.poll() is not None
         try:
-            yield output.lines.get(timeout=_POLL_SECONDS)
+            line = output.lines.get(timeout=_POLL_SECONDS)
         except queue.Empty:
             if ended:
+                return
+        else:
+            if line is not None:
+                yield line
+            elif _ends_within(process, _POLL_SECONDS):
                 return
         check()
         runner.check()
@@ -137,13 +142,20 @@ def _lines_until_end(
             )
 
 
+def _ends_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        process.wait(seconds)
+    return process.returncode is not None
+
+
 class _Output:
     """Feeds a subprocess and reads what it says, in threads, so that no full pipe stops it."""
 
     def __init__(self, process: subprocess.Popen[bytes], stdin: bytes) -> None:
         self.stdout = b""
         self.stderr_tail: deque[str] = deque(maxlen=_KEPT_STDERR_LINES)
-        self.lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        self.lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
+        """Of stderr, and None when it is closed: all but always, the process has ended then."""
         work: list[tuple[Callable[..., None], tuple[object, ...]]] = [
             (self._feed, (process.stdin, stdin)),
             (self._read_stdout, (process.stdout,)),
@@ -172,3 +184,4 @@ class _Output:
             line = raw.decode(errors="replace").rstrip("\n")
             self.stderr_tail.append(line)
             self.lines.put(line)
+        self.lines.put(None)

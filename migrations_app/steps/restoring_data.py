@@ -38,7 +38,7 @@ def do(move: Move) -> None:
 
 def _restore(move: Move, check: Check) -> None:
     dest, jobs = move.dest_db, settings.MOVES_COPY_JOBS
-    dump.verify(move.dump_folder, check=check)
+    dump.verify(move.dump_folder, jobs=jobs, check=check)
     if not dest.exists() or not creation.is_empty(dest):
         move.act("An earlier attempt left rows behind; begins with an empty database again.")
         creation.drop(dest)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import shutil
 import threading
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,10 @@ from django.conf import settings
 from psycopg import sql
 
 from migrations_app.dataplane import runner
+from migrations_app.dataplane.database.checksums import Checksums
 from migrations_app.dataplane.database.connection import Cluster, rows
 from migrations_app.dataplane.database.copy_progress import Copying
-from migrations_app.dataplane.process import Check, Completed, OnLine, run
+from migrations_app.dataplane.process import Check, Completed, run
 from migrations_app.errors import PermanentError
 
 MANIFEST = "manifest.json"
@@ -47,28 +49,41 @@ _PASSING = re.compile(
 )
 
 
+_FINISHED = re.compile(r": finished item (\d+) ")
+
+
 def _run(
-    argv: list[str], *, check: Check, copying: Copying | None = None, options: str, code: str = "dump_failed"
+    argv: list[str],
+    *,
+    check: Check,
+    copying: Copying | None = None,
+    on_item: Callable[[str], None] | None = None,
+    options: str,
+    code: str = "dump_failed",
 ) -> Completed:
-    """Errors: PermanentError `code` when the server refuses a statement; TransientError for anything else."""
-    if copying is None:
-        return _run_alone(argv, check=check, on_line=None, options=options, code=code)
-    with copying:
-        return _run_alone(argv, check=copying.beside(check), on_line=copying.on_line, options=options, code=code)
+    """`on_item` is called with the number of each item that is done, when there are several jobs.
 
+    Errors: PermanentError `code` when the server refuses a statement; TransientError for anything else.
+    """
 
-def _run_alone(argv: list[str], *, check: Check, on_line: OnLine | None, options: str, code: str) -> Completed:
-    done = run(
-        argv,
-        deadline_seconds=_DEADLINE_SECONDS,
-        env={
-            "PGOPTIONS": options,
-            "PGAPPNAME": runner.session_name(),
-            "PGCONNECT_TIMEOUT": "10",
-        },
-        check=check,
-        on_stderr_line=on_line,
-    )
+    def on_line(line: str) -> None:
+        if copying:
+            copying.on_line(line)
+        if on_item and (finished := _FINISHED.search(line)):
+            on_item(finished[1])
+
+    with copying or nullcontext():
+        done = run(
+            argv,
+            deadline_seconds=_DEADLINE_SECONDS,
+            env={
+                "PGOPTIONS": options,
+                "PGAPPNAME": runner.session_name(),
+                "PGCONNECT_TIMEOUT": "10",
+            },
+            check=copying.beside(check) if copying else check,
+            on_stderr_line=on_line,
+        )
     refused = [line for line in done.stderr_tail.splitlines() if _REFUSED.search(line)]
     if done.returncode and refused and not _PASSING.search(refused[0]):
         raise PermanentError(refused[0], hint="Correct it in the source's database, or at the destination.", code=code)
@@ -84,31 +99,41 @@ def dump(source: Cluster, folder: Path, *, jobs: int, check: Check, copying: Cop
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    _run(
-        [
-            client("pg_dump"),
-            "--format=directory",
-            f"--jobs={jobs}",
-            "--compress=0",
-            "--no-publications",
-            "--no-subscriptions",
-            "--no-tablespaces",
-            "--verbose",
-            *([f"--snapshot={snapshot}"] if snapshot else []),
-            f"--file={folder}",
-            f"--dbname={source.target}",
-        ],
-        check=check,
-        copying=copying,
-        options=source.session_options(),
-    )
-    files = {path.name: _checksum(path, check) for path in sorted(folder.iterdir())}
-    total = sum(path.stat().st_size for path in folder.iterdir())
+    with Checksums(jobs) as checksums:
+
+        def begin(number: str) -> None:
+            path = folder / f"{number}.dat"
+            if path.exists():  # not for large objects, of which an item has many
+                checksums.begin(path)
+
+        _run(
+            [
+                client("pg_dump"),
+                "--format=directory",
+                f"--jobs={jobs}",
+                "--compress=0",
+                "--no-publications",
+                "--no-subscriptions",
+                "--no-tablespaces",
+                "--verbose",
+                *([f"--snapshot={snapshot}"] if snapshot else []),
+                f"--file={folder}",
+                f"--dbname={source.target}",
+            ],
+            check=check,
+            copying=copying,
+            on_item=begin,  # as soon as its file is whole, and still in memory
+            options=source.session_options(),
+        )
+        for path in folder.iterdir():
+            checksums.begin(path)
+        files = checksums.entries(check)
+    total = sum(int(entry["bytes"]) for entry in files.values())
     (folder / MANIFEST).write_text(json.dumps({"bytes": total, "files": files}, indent=1))
     return total
 
 
-def verify(folder: Path, *, check: Check) -> int:
+def verify(folder: Path, *, jobs: int, check: Check) -> int:
     """Compare the dump with its manifest; its size in bytes.
 
     Errors: PermanentError `dump_damaged`, naming the first file that differs.
@@ -120,19 +145,14 @@ def verify(folder: Path, *, check: Check) -> int:
     present = {path.name for path in folder.iterdir()} - {MANIFEST}
     for name in sorted(present ^ manifest["files"].keys()):
         raise PermanentError(f"The dump and its manifest differ in {name}.", code="dump_damaged")
+    with Checksums(jobs) as checksums:
+        for name in manifest["files"]:
+            checksums.begin(folder / name)
+        found = checksums.entries(check)
     for name, entry in manifest["files"].items():
-        if _checksum(folder / name, check) != entry:
+        if found[name] != entry:
             raise PermanentError(f"{name} in the dump is not what its manifest says.", code="dump_damaged")
     return manifest["bytes"]
-
-
-def _checksum(path: Path, check: Check) -> dict[str, str | int]:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-            check()
-    return {"bytes": path.stat().st_size, "sha256": digest.hexdigest()}
 
 
 # Grants one after the other: what a role passes on, it grants itself, and for that needs what it was granted before.
