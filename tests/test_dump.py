@@ -19,7 +19,7 @@ from tests.conftest import Shop
 @pytest.fixture(params=[1, 2], ids=["one job", "two jobs"])
 def folder(request: pytest.FixtureRequest, shop: Shop, us: Region, tmp_path: Path) -> Path:
     """A dump of a database with large objects."""
-    dump.dump(shop.cluster(us), tmp_path / "dump", jobs=request.param, check=no_check, on_table=lambda begun: None)
+    dump.dump(shop.cluster(us), tmp_path / "dump", jobs=request.param, check=no_check)
     return tmp_path / "dump"
 
 

@@ -14,7 +14,7 @@ from migrations_app.dataplane.process import no_check
 from migrations_app.models import Region
 from migrations_app.move import Move
 from migrations_app.states import Status
-from migrations_app.steps import flipping_routing, restoring_data, unblocking_writes
+from migrations_app.steps import comparing, flipping_routing, restoring_data, unblocking_writes
 from tests.conftest import Shop, before, moved
 from tests.waiting import wait_until
 
@@ -97,7 +97,7 @@ def test_a_write_by_force_behind_the_fence_fails_the_move_and_is_not_lost(
 def test_a_write_by_force_after_the_comparison_trips_the_wire(
     shop: Shop, us: Region, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    verify = flipping_routing._verify
+    verify = comparing.compare_at_rest
 
     def verify_then_write(move: Move) -> None:
         verify(move)
@@ -105,7 +105,7 @@ def test_a_write_by_force_after_the_comparison_trips_the_wire(
             app.execute("SET default_transaction_read_only = off")
             app.execute("INSERT INTO item (name) VALUES ('by force')")
 
-    monkeypatch.setattr(flipping_routing, "_verify", verify_then_write)
+    monkeypatch.setattr(comparing, "compare_at_rest", verify_then_write)
     move = moved(shop.app, "eu-west-1")
     assert (move.status, move.last_error_code, move.app.region) == (Status.FAILED, "written_behind_fence", us)
     assert "INSERT" in move.last_error
@@ -152,13 +152,13 @@ def test_the_tripwire_sees_rows_and_nothing_else(shop: Shop, us: Region) -> None
 def test_a_sequence_moved_on_behind_the_fence_is_copied_again(
     shop: Shop, eu: Region, us: Region, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    verify = flipping_routing._verify
+    verify = comparing.compare_at_rest
 
     def verify_then_draw(move: Move) -> None:
         verify(move)
         shop.sql(us, "SELECT nextval('ticket')")
 
-    monkeypatch.setattr(flipping_routing, "_verify", verify_then_draw)
+    monkeypatch.setattr(comparing, "compare_at_rest", verify_then_draw)
     assert moved(shop.app, "eu-west-1").status == Status.COMPLETED
     assert shop.sql(eu, "SELECT last_value FROM ticket") == [(2,)]
 

@@ -16,7 +16,8 @@ from migrations_app.engine.journal import Journal
 from migrations_app.models import AppMigration, Region
 from migrations_app.move import Move
 from migrations_app.states import Status, Step, Strategy
-from migrations_app.steps import copying_runtime, ready, restoring_data, way_in
+from migrations_app.steps import comparing, copying_runtime, ready, restoring_data, way_in
+from migrations_app.verification.streaming import StreamingComparison
 from tests.conftest import Shop, before, moved, traces
 from tests.waiting import wait_until
 
@@ -204,7 +205,8 @@ def test_a_stream_that_falls_behind_is_told_with_figures_and_blocks_nothing(
     move = moved_live(shop)
     blocker.__exit__(None, None, None)
     assert (move.status, move.last_error_code, move.writes_blocked_at) == (Status.FAILED, "lag_stays", None)
-    assert "MB/s) and" in move.last_error
+    assert "were written (" in move.last_error
+    assert "/s) and 0 bytes applied" in move.last_error
     assert traces(shop, us) == traces(shop, eu) == []
 
 
@@ -302,3 +304,62 @@ def test_the_block_waits_for_a_long_writer_before_it_begins(
     move = moved_live(shop)
     assert (move.status, blocked) == (Status.COMPLETED, [psycopg.pq.TransactionStatus.IDLE])
     assert shop.sql(eu, "SELECT count(*) FROM item WHERE name = 'long'") == [(1,)]
+
+
+def test_what_is_written_by_force_behind_the_last_comparison_comes_too_and_is_compared(
+    shop: Shop, us: Region, eu: Region, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settle = comparing.settle
+
+    def settle_then_write(move: Move, comparison: StreamingComparison) -> None:
+        settle(move, comparison)
+        with shop.connect(us) as app:
+            app.execute("SET default_transaction_read_only = off")
+            app.execute("INSERT INTO item (name) VALUES ('by force')")
+
+    monkeypatch.setattr(comparing, "settle", settle_then_write)
+    move = moved_live(shop)
+    assert (move.status, move.last_error) == (Status.COMPLETED, "")
+    assert move.verification
+    assert move.verification["rows_in_block"] > 0
+    assert shop.sql(eu, "SELECT count(*) FROM item WHERE name = 'by force'") == [(1,)]
+
+
+def test_a_row_that_is_not_the_same_is_found_before_anything_is_blocked(
+    shop: Shop, us: Region, eu: Region, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Written at the destination as the stream does it: no slot tells of it."""
+    real = comparing.compare_while_it_streams
+
+    def damage(move: Move) -> None:
+        wait_until(lambda: shop.sql(eu, "SELECT count(*) FROM item") == [(500,)])
+        shop.sql(
+            eu,
+            "SELECT pg_replication_origin_create('damage'); SELECT pg_replication_origin_session_setup('damage');"
+            "UPDATE item SET name = 'item 3?' WHERE id = 3; SELECT pg_replication_origin_session_reset();"
+            "SELECT pg_replication_origin_drop('damage')",
+        )
+        real(move)
+
+    monkeypatch.setattr(comparing, "compare_while_it_streams", damage)
+    move = moved_live(shop)
+    assert (move.status, move.last_error_code, move.writes_blocked_at) == (Status.FAILED, "sides_differ", None)
+    assert "item" in move.last_error
+    assert traces(shop, us) == traces(shop, eu) == []
+
+
+def test_there_is_no_pivot_without_a_young_comparison(
+    shop: Shop, us: Region, monkeypatch: pytest.MonkeyPatch, settings: LazySettings
+) -> None:
+    real = Journal.pass_pivot
+    reports: list[dict[str, object]] = [{"equal": True, "at": "2020-01-01T00:00:00+00:00"}, {"equal": False}]
+    for report in reports:
+
+        def forget(journal: Journal, report: dict[str, object] = report) -> None:
+            journal.keep_report(report)
+            real(journal)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(Journal, "pass_pivot", forget)
+            move = moved_live(shop)
+        assert (move.status, move.last_error_code, move.app.region) == (Status.FAILED, "not_verified", us)

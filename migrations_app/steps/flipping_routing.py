@@ -12,23 +12,21 @@ takes writes, so it does not matter which one answers (docs/decisions/0002). Eve
 
     drained → equal → way back made ready → reads moved → hard fence → process stopped, blobs equal still
     → nothing written behind → commit
+
+In the live plan the way back is ready by then, and only the rows that were written last are compared.
 """
 
 from __future__ import annotations
 
 from contextlib import suppress
 
-from django.conf import settings
-from django.utils import timezone
-
 from migrations_app.dataplane import runtime
 from migrations_app.dataplane.database import fence, leftovers, tripwire
 from migrations_app.errors import PermanentError, StepError
 from migrations_app.move import Move, host
-from migrations_app.steps import routing, way_back, way_in
+from migrations_app.steps import comparing, routing, way_back, way_in
 from migrations_app.steps.copying_blobs import catch_up
 from migrations_app.steps.copying_runtime import start_program
-from migrations_app.verification.comparison import compare
 
 _READS_UNDER_WAY_SECONDS = 5
 
@@ -41,24 +39,39 @@ def do(move: Move) -> None:
     if not move.row.pivot_at:
         if move.fact("shut"):  # an earlier attempt got as far as the hard fence
             fence.open_up(move.source_db, move.fact("source")["connect"])
-        if not move.is_live:
+        if move.is_live:
+            _bring_up_to_date(move)
+            with comparing.under_the_stream(move) as comparison:
+                comparing.settle(move, comparison)
+                _shut_for_good(move)
+                comparing.check_again(move, comparison)
+        else:
             way_back.undo_identity(move)
-        _bring_up_to_date(move)
-        _verify(move)
-        if not move.is_live:  # there it was made before the block
+            _bring_up_to_date(move)
+            comparing.compare_at_rest(move)
             way_back.prepare(move)
+            _shut_for_good(move)
+        move.pass_pivot()
+        move.act(f"Past the point of no return: {move.app} lives in {move.dest}.")
+    else:
+        _shut(move)
+
+
+def _shut_for_good(move: Move) -> None:
+    """The last gates: nobody writes any more, and nobody has since both sides were compared."""
+    _shut(move)
+    _stop_source(move)
+    if move.app.blobs:
+        catch_up(move)
+    _check_fence_held(move)
+
+
+def _shut(move: Move) -> None:
     routing.route(move, move.dest, fenced=True)
     fence.await_quiet(move.source_db, grace_seconds=_READS_UNDER_WAY_SECONDS, check=move.check)
     move.remember(shut=True)
     ended = fence.shut(move.source_db, check=move.check)
     move.act(f"Hard fence in {move.source}: no app role can connect; ended {ended} sessions.")
-    if not move.row.pivot_at:
-        _stop_source(move)
-        if move.app.blobs:
-            catch_up(move)
-        _check_fence_held(move)
-        move.pass_pivot()
-        move.act(f"Past the point of no return: {move.app} lives in {move.dest}.")
 
 
 def _stop_source(move: Move) -> None:
@@ -99,24 +112,6 @@ def _bring_up_to_date(move: Move) -> None:
 def _drain(move: Move) -> None:
     seconds = way_in.drain(move)
     move.act(f"{move.dest} has applied everything {move.source} has written ({seconds:.2f} s).")
-
-
-def _verify(move: Move) -> None:
-    report = compare(
-        move.source_db,
-        move.dest_db,
-        jobs=settings.MOVES_COPY_JOBS,
-        check=move.check,
-        on_table=lambda done, total: move.progress(done, total, "tables"),
-    )
-    move.keep_report({**report.as_json(), "at": timezone.now().isoformat()})
-    move.act(report.sentence())
-    if not report.equal:
-        raise PermanentError(
-            report.sentence(),
-            hint=f"`move_app_status {move.app} {move.row.pk}` names every difference.",
-            code="sides_differ",
-        )
 
 
 def _check_fence_held(move: Move) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from migrations_app.dataplane.database import fence, leftovers
 from migrations_app.move import Move
-from migrations_app.steps import copying_blobs, way_back, way_in
+from migrations_app.steps import comparing, copying_blobs, way_back, way_in
 
 _WRITER_SECONDS = 0.5
 _WRITERS_PATIENCE_SECONDS = 60.0
@@ -18,6 +18,7 @@ def make_ready(move: Move) -> None:
     if move.app.blobs:
         copying_blobs.follow(move)
     leftovers.copy_large_objects(move.source_db, move.dest_db, check=move.check)
+    comparing.narrow(move)
     way_back.refuse_writes_beside_the_stream(move)
     way_in.catch_up(move)
     if not fence.await_short_writers(

@@ -4,7 +4,7 @@ What changes: the destination's database is filled; sequences, unlogged tables, 
     come with the dump, statistics are gathered. In the live plan the serving end of the way back is made here too, then
     the database subscribes to the slot of the dump, and what was written meanwhile streams in.
 Done when: pg_restore ended without an error; that every row is there is proven before the pivot. In the live plan: the
-    stream's lag is under its limit.
+    stream's lag is under its limit, and both sides were found equal but for what is being written.
 Undo: drop the slots at the source, then the database.
 How long: as long as writing all data and building all indexes takes, and for the stream to catch up.
 """
@@ -16,7 +16,7 @@ from django.conf import settings
 from migrations_app.dataplane.database import copy_progress, creation, dump, leftovers
 from migrations_app.dataplane.process import Check
 from migrations_app.move import Move
-from migrations_app.steps import way_back, way_in
+from migrations_app.steps import comparing, way_back, way_in
 from migrations_app.steps.reserving_dest import create_empty
 
 
@@ -34,6 +34,7 @@ def do(move: Move) -> None:
     way_back.prepare(move)  # before the stream: from now on its slot tells who else writes there
     way_in.begin(move)
     way_in.catch_up(move)
+    comparing.compare_while_it_streams(move)
 
 
 def _restore(move: Move, check: Check) -> None:

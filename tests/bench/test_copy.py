@@ -37,11 +37,11 @@ def ours(source: Cluster, dest: Cluster, folder: Path) -> dict[str, float]:
         marks.append(time.monotonic())
         parts[part] = marks[-1] - marks[-2]
 
-    dump.dump(source, folder, jobs=JOBS, check=no_check, on_table=lambda begun: None)
+    dump.dump(source, folder, jobs=JOBS, check=no_check)
     done("dump")
     dump.verify(folder, jobs=JOBS, check=no_check)
     done("verify")
-    dump.restore(dest, folder, jobs=JOBS, check=no_check, on_table=lambda begun: None)
+    dump.restore(dest, folder, jobs=JOBS, check=no_check)
     done("restore")
     dump.analyze(dest, jobs=JOBS, check=no_check)
     done("analyze")

@@ -92,7 +92,9 @@ def _run(
     return replace(done, stderr_tail="\n".join(errors)).raise_for_status()
 
 
-def dump(source: Cluster, folder: Path, *, jobs: int, check: Check, copying: Copying, snapshot: str = "") -> int:
+def dump(
+    source: Cluster, folder: Path, *, jobs: int, check: Check, copying: Copying | None = None, snapshot: str = ""
+) -> int:
     """Dump the database into `folder` (made anew) and write its manifest. Returns its size in bytes.
 
     `snapshot`: as of an exported one; its session has to be open until this returns.
@@ -161,7 +163,7 @@ _GRANTS = re.compile(rb"^\d+; \d+ \d+ (?:DEFAULT )?ACL ")
 _AFTER_GRANTS = re.compile(rb"^\d+; \d+ \d+ (?:MATERIALIZED VIEW DATA|(?:COMMENT - )?EVENT TRIGGER) ")
 
 
-def restore(dest: Cluster, folder: Path, *, jobs: int, check: Check, copying: Copying) -> None:
+def restore(dest: Cluster, folder: Path, *, jobs: int, check: Check, copying: Copying | None = None) -> None:
     """Restore the dump into the empty database.
 
     What is computed on the way (materialised views) is so under the database's own settings; no event trigger fires.
