@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
+from django.conf import LazySettings
 from django.core.management import call_command
 
 from migrations_app import orphans
 from migrations_app.dataplane.database import fence, proof, touched, tripwire
 from migrations_app.dataplane.process import no_check
-from migrations_app.errors import AbortRequested
+from migrations_app.errors import AbortRequested, LeaseLost, TransientError
 from migrations_app.models import AppMigration, Region
-from migrations_app.verification import chunks, rows, state, streaming
+from migrations_app.verification import anytime, chunks, rows, state, streaming
 from migrations_app.verification.report import Depth, Report
 from migrations_app.verification.streaming import StreamingComparison
 from tests.conftest import Shop, moved, torn_down
@@ -197,14 +198,18 @@ def test_it_finds_while_blocked_what_no_stream_carries_and_what_happened_last(pa
     with pair.compared() as comparison:
         comparison.narrow()
         assert named(comparison.report()) == []
-        pair.write("UPDATE item SET name = 'written last' WHERE id = 5")
+        pair.write("UPDATE item SET name = 'written last' WHERE id = 5; UPDATE item SET id = -6 WHERE id = 6")
+        pair.write("DELETE FROM item WHERE id = 8")
         pair.drain()
-        pair.shop.sql(pair.replica, "UPDATE item SET name = 'spoilt' WHERE id = 5")
+        pair.shop.sql(
+            pair.replica, "UPDATE item SET name = 'spoilt' WHERE id = 5; INSERT INTO item VALUES (6, ''), (8, '')"
+        )
         pair.shop.sql(pair.replica, "DROP INDEX item_name")
         for statement, _ in WHILE_BLOCKED.values():
             pair.shop.sql(pair.replica, statement)
         found = named(comparison.settle())
-    expected = ["row public.item (id=5)", "schema item_name", *(name for _, name in WHILE_BLOCKED.values())]
+    rows_found = [f"row public.item (id={key})" for key in (5, 6, 8)]
+    expected = [*rows_found, "schema item_name", *(name for _, name in WHILE_BLOCKED.values())]
     for name in expected:
         assert any(one.startswith(name) for one in found), f"{name} was not found: {found}"
 
@@ -273,6 +278,66 @@ def test_what_was_written_between_two_runners_is_compared(pair: Pair) -> None:
         report = comparison.settle()
     assert [name for name in named(report) if name.startswith("row")] == ["row public.item (id=5)"]
     assert report.rows_in_block < 10
+
+
+def test_a_runner_that_dies_before_it_has_kept_what_it_read_loses_nothing(pair: Pair) -> None:
+    def lost(kept: dict[str, Any]) -> None:
+        raise LeaseLost
+
+    with pair.compared():
+        pass
+    pair.write("UPDATE item SET name = 'read by one that died' WHERE id = 5")
+    with pytest.raises(LeaseLost), pair.compared(keep=lost):
+        pass
+    pair.drain()
+    pair.shop.sql(pair.replica, "UPDATE item SET name = 'spoilt' WHERE id = 5")
+    with pair.comparison() as comparison:
+        comparison.begin()
+        assert "row public.item (id=5)" in named(comparison.settle())
+
+
+def test_a_stream_that_is_stuck_is_said_so(pair: Pair, settings: LazySettings) -> None:
+    settings.MOVES_DRAIN_SECONDS = 0.5
+    with pair.shop.cluster(pair.replica).connect() as blocker, pair.comparison() as comparison:
+        blocker.execute("BEGIN; LOCK TABLE public.item IN ACCESS EXCLUSIVE MODE")
+        pair.write("UPDATE item SET n = 7 WHERE id = 5")
+        with pytest.raises(TransientError, match="has not carried"):
+            comparison.begin()
+        blocker.execute("ROLLBACK")
+        settings.MOVES_DRAIN_SECONDS = 30
+        comparison.begin()
+
+
+def test_an_open_transaction_keeps_the_watch_from_being_made(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(streaming, "_SLOT_SECONDS", 1)
+    with pair.shop.connect(pair.primary) as writer, pair.comparison() as comparison:
+        writer.execute("BEGIN; UPDATE item SET n = 7 WHERE id = 5")
+        with pytest.raises(TransientError) as refused:
+            comparison.begin()
+        assert refused.value.code == "database_57014"
+        assert pair.slots() == [pair.move.name_in_regions]
+        writer.execute("COMMIT")
+        comparison.begin()
+
+
+def test_a_table_without_a_key_that_is_written_to_is_left_for_the_block(pair: Pair) -> None:
+    with pair.compared() as comparison:
+        pair.write("INSERT INTO log (what) VALUES ('more')")
+        comparison.narrow()
+        assert comparison.report().unsettled == []
+        pair.write("INSERT INTO log (what) VALUES ('more')")
+        pair.drain()
+        pair.shop.sql(pair.replica, "UPDATE log SET what = 'spoilt' WHERE what = 'began'")
+        report = comparison.settle()
+    assert [name for name in named(report) if "log" in name] == ["table public.log"]
+    assert report.rows_in_block == 3
+
+
+def test_nobody_compares_the_same_twice_at_a_time(pair: Pair) -> None:
+    primary = pair.shop.cluster(pair.primary)
+    with anytime._alone(primary, f"{pair.move.name_in_regions}_check"):
+        status, said = verify(pair.move)
+    assert (status, said["error"]) == (1, "being_compared")
 
 
 def test_a_watch_slot_that_is_gone_is_begun_anew(pair: Pair) -> None:

@@ -47,7 +47,7 @@ _OF_ITSELF = {
     "pg_class": "{relfilenode,relpages,reltuples,relallvisible,relallfrozen,relhasindex,relhasrules,relhastriggers,"
     "relfrozenxid,relminmxid}",
     "pg_attribute": "{atthasmissing,attmissingval}",
-    "pg_index": "{indisclustered,indcheckxmin}",
+    "pg_index": "{indcheckxmin}",
 }
 
 # Of what comes with PostgreSQL itself, grants and comments.

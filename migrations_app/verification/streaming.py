@@ -84,6 +84,7 @@ class StreamingComparison:
         self._state = State.from_json(kept)
         self._streamed: dict[Table, Pair] = {}
         self._others: list[Pair] = []
+        self._estimate = 0
         self._suspects: dict[Table, set[Key]] = {}
         self._unequal: set[Table] = set()
         self._adding = threading.Lock()
@@ -122,6 +123,7 @@ class StreamingComparison:
         both = pairs(*self._sides.both(shapes))
         self._streamed = {pair.name: pair for pair in both if pair.name in published and pair.source and pair.dest}
         self._others = [pair for pair in both if pair.name not in self._streamed]
+        self._estimate = sum(pair.source.estimate for pair in self._streamed.values() if pair.source)
 
     def compare_rows(self) -> None:
         """Compare the tables that no earlier runner has finished. A row that differs is a difference at once unless it
@@ -346,7 +348,10 @@ class StreamingComparison:
         now = time.monotonic()
         if now - self._kept_at > _KEEP_SECONDS:
             self._save()
-        if now - self._passed_at > _PASS_SECONDS or self._state.rows > _FEW_ROWS * 2:
+            done = sum(progress.mark.rows for progress in self._state.progress.values())
+            self._on_progress(done, max(done, self._estimate))
+        since = now - self._passed_at
+        if since > _PASS_SECONDS or (since > _KEEP_SECONDS and self._state.rows > _FEW_ROWS):
             self._pass()
 
     def _save(self) -> None:

@@ -31,13 +31,14 @@ class KeyColumn:
 class Shape:
     """One table on one side. `columns` by name, as a child's come in another order after a restore if its parents got
     some of them later. `key`: empty without a unique index over columns that are never null. `bytes`:
-    without its indexes."""
+    without its indexes. `estimate`: its rows, as the statistics have it."""
 
     name: Table
     columns: tuple[str, ...]
     key: tuple[KeyColumn, ...]
     persistent: bool
     bytes: int
+    estimate: int
 
     def is_cut_like(self, other: Shape) -> bool:
         """Ranges of the key hold the same rows on both sides."""
@@ -49,6 +50,7 @@ class Shape:
 _SHAPES = """
 WITH t AS (
     SELECT c.oid, n.nspname, c.relname, c.relpersistence, pg_table_size(c.oid) AS bytes,
+           greatest(c.reltuples, 0)::bigint AS estimate,
            (SELECT x.indexrelid
               FROM pg_index x JOIN pg_class i ON i.oid = x.indexrelid JOIN pg_am m ON m.oid = i.relam
              WHERE x.indrelid = c.oid AND x.indisunique AND x.indisvalid AND x.indimmediate AND x.indpred IS NULL
@@ -84,7 +86,7 @@ WITH t AS (
 SELECT t.nspname, t.relname,
        ARRAY(SELECT attname::text FROM pg_attribute WHERE attrelid = t.oid AND attnum > 0 AND NOT attisdropped
               ORDER BY attname COLLATE "C"),
-       keys.columns, keys.mixed, t.relpersistence = 'p', t.bytes
+       keys.columns, keys.mixed, t.relpersistence = 'p', t.bytes, t.estimate
   FROM t LEFT JOIN keys ON keys.oid = t.oid
 """
 
@@ -115,8 +117,9 @@ def shapes(connection: psycopg.Connection[Any]) -> dict[Table, Shape]:
             tuple(KeyColumn(name_, type_, "" if mixed else order, *ops) for name_, type_, order, *ops in key or ()),
             persistent,
             size,
+            estimate,
         )
-        for schema, name, columns, key, mixed, persistent, size in found
+        for schema, name, columns, key, mixed, persistent, size, estimate in found
     }
 
 
