@@ -131,6 +131,7 @@ def test_a_session_that_cannot_ask_fails_nothing(shop: Shop, monkeypatch: pytest
     move = moved(shop.app, "eu-west-1")
     assert (move.status, move.last_error) == (Status.COMPLETED, "")
     assert set(refused) == {"database_22012"}
+    assert len(refused) > 2, "it is asked again"
     assert move.step_runs.get(step=Step.DUMPING_DATA).progress == {}
 
 
