@@ -41,7 +41,7 @@ def _start(config: pytest.Config, worker: str) -> None:
     checkout = Path(__file__).resolve().parents[1]
     folder = os.environ.get("TEST_SANDBOX_DIR") or str(checkout / ".sandbox-test")
     os.environ["SANDBOX_DIR"] = f"{folder}-{worker}" if worker else folder
-    os.environ["SANDBOX_FSYNC"] = "off"
+    os.environ.setdefault("SANDBOX_FSYNC", "off")
     try:
         if not keep:
             lifecycle.reset()

@@ -42,6 +42,28 @@ TABLES: dict[str, dict[str, str]] = {
         "speed": "speed, rclone copy = 1",
         "compared": "then compared, seconds",
     },
+    "blocked": {
+        "megabytes": "MB",
+        "way": "moved by",
+        "seconds": "writes blocked, seconds",
+        "spread": "shortest–longest",
+        "gap": "longest gap the writer saw, seconds",
+        "rate": "writes/s outside it",
+    },
+    "edge": {
+        "strategy": "plan",
+        "when": "",
+        "blocked": "blocked, seconds",
+        "reads": "reads",
+        "failed_reads": "failed",
+        "read_p50": "read p50, ms",
+        "read_p99": "p99",
+        "acknowledged": "writes",
+        "refused": "refused",
+        "unknown": "failed",
+        "write_p50": "write p50, ms",
+        "write_p99": "p99",
+    },
 }
 """By bench: the columns of its table, and their titles."""
 

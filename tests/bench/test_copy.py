@@ -55,7 +55,9 @@ def by_hand(source: Cluster, dest: Cluster, folder: Path) -> dict[str, float]:
         [dump.client("pg_restore"), f"--jobs={JOBS}", f"--dbname={dest.target}", str(folder)],
         [dump.client("vacuumdb"), "--analyze-only", f"--jobs={JOBS}", f"--dbname={dest.target}"],
     ):
-        subprocess.run(argv, check=True, capture_output=True)
+        # A database may be shut to writes while it is filled.
+        env = {**os.environ, "PGOPTIONS": "-c default_transaction_read_only=off"}
+        subprocess.run(argv, check=True, capture_output=True, env=env)
     return {}
 
 
