@@ -65,8 +65,8 @@ def destination(shop: Shop, dest: Cluster) -> Iterator[None]:
 def subscribed(shop: Shop, source: Cluster, dest: Cluster, folder: Path) -> Iterator[None]:
     """`dest` has all that `source` has, and a subscription keeps it so."""
     owner = sql.Identifier(source.dbname)
-    dump.dump(source, folder, jobs=2, check=no_check, on_table=lambda begun: None)
-    dump.restore(dest, folder, jobs=2, check=no_check, on_table=lambda begun: None)
+    dump.dump(source, folder, jobs=2, check=no_check)
+    dump.restore(dest, folder, jobs=2, check=no_check)
     line = make_conninfo(source.from_regions, dbname=source.dbname, user=source.dbname, password=shop.password)
     with source.connect() as at_source, dest.connect() as at_dest:
         at_source.execute(sql.SQL("ALTER ROLE {} REPLICATION").format(owner))
