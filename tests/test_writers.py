@@ -6,12 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from migrations_app import actions, queries
-from migrations_app.errors import InvalidInput
-from migrations_app.models import AppMigration, Region
-from migrations_app.states import Status
+from migrations_app.models import Region
+from migrations_app.states import Status, Strategy
 from tests import writers
-from tests.conftest import Shop, carry
+from tests.conftest import Shop, moved
 from tests.waiting import wait_until
 from tests.writers import (
     ALL,
@@ -39,26 +37,13 @@ def busy(make_shop: Callable[..., Shop]) -> Shop:
     return make_shop(schema=writers.SCHEMA)
 
 
-@pytest.fixture(params=["snapshot", "live"])
-def strategy(request: pytest.FixtureRequest) -> str:
-    try:
-        return queries.strategy(request.param)
-    except InvalidInput:
-        pytest.skip(f"nobody may ask for {request.param} yet")
+STRATEGIES = pytest.mark.parametrize("strategy", [Strategy.SNAPSHOT, Strategy.LIVE])
 
 
-def move_by(shop: Shop, strategy: str) -> AppMigration:
-    """A move by that strategy, carried to its end."""
-    return carry(
-        actions.request_move(
-            app_slug=shop.app.slug, dest_slug="eu-west-1", acting_user=None, reason="a test", strategy=strategy
-        )
-    )
-
-
-def test_every_acknowledged_write_of_every_kind_is_there_once(strategy: str, busy: Shop, eu: Region) -> None:
+@STRATEGIES
+def test_every_acknowledged_write_of_every_kind_is_there_once(strategy: Strategy, busy: Shop, eu: Region) -> None:
     with writing(busy, *ALL) as at_work:
-        move = move_by(busy, strategy)
+        move = moved(busy.app, "eu-west-1", strategy=strategy)
         assert (move.status, move.last_error, move.app.region) == (Status.COMPLETED, "", eu)
         await_more(at_work)
     assert problems(busy, at_work) == []
@@ -66,11 +51,14 @@ def test_every_acknowledged_write_of_every_kind_is_there_once(strategy: str, bus
     assert refused, "nobody came to the fence"
 
 
-def test_a_writer_that_steps_over_the_fence_loses_nothing(strategy: str, busy: Shop, us: Region, eu: Region) -> None:
+@STRATEGIES
+def test_a_writer_that_steps_over_the_fence_loses_nothing(
+    strategy: Strategy, busy: Shop, us: Region, eu: Region
+) -> None:
     """The snapshot plan gives up, for its dump is stale; the live plan drains what was written."""
     with writing(busy, Forced, Inserts) as at_work:
-        move = move_by(busy, strategy)
-        if strategy == "snapshot":
+        move = moved(busy.app, "eu-west-1", strategy=strategy)
+        if strategy is Strategy.SNAPSHOT:
             assert move.status == Status.FAILED
             assert move.last_error_code in ("written_behind_fence", "sides_differ")
             assert move.app.region == us
