@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from migrations_app.errors import StepError, TransientError
+from migrations_app.errors import PermanentError, StepError, TransientError
 from migrations_app.models import AppMigration
 from migrations_app.move import Move
 from migrations_app.preflight import strategy
 from migrations_app.preflight.finding import Finding
-from migrations_app.preflight.looking import findings_of, look_everywhere
+from migrations_app.preflight.looking import Check, findings_of, look_everywhere
 from migrations_app.preflight.sight import sight_of
-from migrations_app.preflight.table import CHECKS
+from migrations_app.preflight.table import CHECKS, MAY_HAVE_CHANGED
 from migrations_app.preflight.unwritten import Unwritten
 from migrations_app.states import Strategy
 
-__all__ = ["Finding", "Unwritten", "choose_strategy", "look", "preflight"]
+__all__ = ["Finding", "Unwritten", "choose_strategy", "look", "preflight", "refuse", "refuse_what_has_changed"]
 
 
 class Unanswered(TransientError):
@@ -26,21 +27,42 @@ class Unanswered(TransientError):
         self.findings = findings
 
 
-def preflight(move: Move) -> list[Finding]:
+def preflight(move: Move, checks: Sequence[Check] = CHECKS) -> list[Finding]:
     """What every check finds, in the table's order. Takes a second or two; nothing is changed.
 
     A check that is refused what it looks at fails with that as its finding. Errors: Unanswered, when something does
     not answer: that says nothing about the move.
     """
     sight = sight_of(move)
-    answers = look_everywhere(CHECKS, sight, poll=move.check)
+    answers = look_everywhere(checks, sight, poll=move.check)
     findings = [
-        finding for check in CHECKS if check.id in answers for finding in findings_of(check, answers[check.id], sight)
+        finding for check in checks if check.id in answers for finding in findings_of(check, answers[check.id], sight)
     ]
     for answer in answers.values():
         if isinstance(answer, TransientError):
             raise Unanswered(answer, findings)
     return findings
+
+
+def refuse(move: Move, checks: Sequence[Check] = CHECKS) -> list[Finding]:
+    """preflight() for a step, with what is not well on its log. Errors: PermanentError `preflight_failed`; Unanswered."""
+    findings = preflight(move, checks)
+    for finding in findings:
+        if finding.outcome != "pass":
+            move.act(f"{finding.outcome} {finding.id} {finding.check}: {finding.found}")
+    failed = [finding for finding in findings if finding.outcome == "fail"]
+    if failed:
+        raise PermanentError(
+            " ".join(finding.found for finding in failed),
+            hint=" ".join(finding.remedy for finding in failed),
+            code="preflight_failed",
+        )
+    return findings
+
+
+def refuse_what_has_changed(move: Move) -> None:
+    """refuse(), once more before writes are blocked."""
+    refuse(move, [check for check in CHECKS if check.id in MAY_HAVE_CHANGED])
 
 
 def look(row: AppMigration) -> list[dict[str, Any]]:

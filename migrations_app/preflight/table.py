@@ -65,4 +65,9 @@ CHECKS: tuple[Check, ...] = (
     Check("PF707", parts.edge_routes, (_EDGES,), otherwise="The app has no host name."),
 )
 
+MAY_HAVE_CHANGED = frozenset(
+    {_SOURCE, _DEST, _DATABASE, _RIGHTS, "PF201", "PF204", "PF501", "PF703", "PF705", _EDGES, "PF707"}
+)
+"""What is looked at once more before writes are blocked; a move itself changes what the others look at."""
+
 LIVE_ONLY = frozenset(check.id for check in CHECKS if check.live_only)

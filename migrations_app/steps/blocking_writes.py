@@ -1,8 +1,9 @@
 """blocking_writes: raise the soft fence. From here on the app is read-only.
 
-What changes: edges answer unsafe methods with 503 app_migrating; new sessions in the source's database are read-only,
-    older ones are ended; in the snapshot plan a tripwire slot stands at the fence. In the live plan all that needs no
-    block comes before it: the stream catches up, blobs follow, the way back is made ready (ready.py).
+What changes: first preflight looks once more at what may have changed since the start. In the live plan all that needs
+    no block comes next: the stream catches up, what was written is compared, blobs follow (ready.py). Then edges answer
+    unsafe methods with 503 app_migrating; new sessions in the source's database are read-only, older ones are ended; in
+    the snapshot plan a tripwire slot stands at the fence.
 Done when: no session is left that can write, and the fence LSN is recorded.
 Undo: lift the fence, in the database first, so that a write that an edge lets through succeeds; only then the rest.
 How long: the grace for open writers (MOVES_WRITER_GRACE_SECONDS), and then an instant. In the live plan, before the
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 from django.conf import settings
 
+from migrations_app import preflight
 from migrations_app.dataplane.database import fence, proof, tripwire
 from migrations_app.errors import TransientError
 from migrations_app.move import Move
@@ -25,10 +27,12 @@ def skip(move: Move) -> str:
 
 def do(move: Move) -> None:
     source = move.source_db
-    if move.is_live and not move.row.writes_blocked_at:
-        ready.make_ready(move)
-    elif not move.is_streamed:
-        _create_tripwire_early(move)
+    if not move.row.writes_blocked_at:
+        preflight.refuse_what_has_changed(move)
+        if move.is_live:
+            ready.make_ready(move)
+        elif not move.is_reverse:
+            _create_tripwire_early(move)
     move.stamp("writes_blocked_at")
     routing.remember_routes(move)
     routing.route(move, move.source, fenced=True)

@@ -12,12 +12,11 @@ from __future__ import annotations
 from django.db import transaction
 from django.db.models import Q
 
-from migrations_app import approvals
+from migrations_app import approvals, preflight
 from migrations_app.clock import database_now
 from migrations_app.errors import ApprovalVoid, Deferred, PermanentError
 from migrations_app.models import App, AppMigration, Region
 from migrations_app.move import Move
-from migrations_app.preflight import preflight
 from migrations_app.states import ACTIVE, REPLICA_OPEN, Act
 from migrations_app.window import first_time_all_open
 
@@ -35,17 +34,7 @@ def do(move: Move) -> None:
         move.remember(slot=False)
     _await_opening(move)
     _take_slot(move)
-    findings = preflight(move)
-    for finding in findings:
-        if finding.outcome != "pass":
-            move.act(f"{finding.outcome} {finding.check}: {finding.found}")
-    failed = [finding for finding in findings if finding.outcome == "fail"]
-    if failed:
-        raise PermanentError(
-            " ".join(finding.found for finding in failed),
-            hint=" ".join(finding.remedy for finding in failed),
-            code="preflight_failed",
-        )
+    findings = preflight.refuse(move)
     _compare_with_approval(move, [vars(finding) for finding in findings])
     move.act(f"Preflight: {len(findings)} checks, nothing forbids the move.")
 
