@@ -49,8 +49,8 @@ def estimate(row: AppMigration, findings: Iterable[dict[str, Any]]) -> dict[str,
     rehearsal, earlier = _rehearsal(row), _earlier(row)
     figures = {name: count for finding in findings for name, count in finding.get("figures", {}).items()}
     if rehearsal:
-        facts = {"bytes": "dump_bytes", "blobs": "blobs", "blob_bytes": "blob_bytes"}
-        figures = {name: rehearsal.fact(fact) for name, fact in facts.items()} | figures
+        then = {"bytes": _data_of(rehearsal), **{name: rehearsal.fact(name) for name in ("blobs", "blob_bytes")}}
+        figures = then | figures
     if not row.app.blobs:
         figures |= {"blobs": 0, "blob_bytes": 0}
     data, blobs = figures.get("bytes"), figures.get("blob_bytes")
@@ -103,11 +103,16 @@ def _measured(move: AppMigration) -> _Measured:
     begun, ended = move.writes_blocked_at, move.writes_unblocked_at
     return _Measured(
         strategy=move.strategy,
-        data=(move.estimate or {}).get("bytes") or move.fact("dump_bytes"),
+        data=_data_of(move),
         blobs=move.fact("blob_bytes"),
         steps={run.step: (run.ended_at - run.started_at).total_seconds() for run in done if run.ended_at},
         blocked=(ended - begun).total_seconds() if begun and ended else None,
     )
+
+
+def _data_of(move: AppMigration) -> int | None:
+    """As preflight measured it; of a move from before it did, the size of its dump."""
+    return move.fact("data_bytes") or move.fact("dump_bytes")
 
 
 def _seconds(

@@ -14,16 +14,16 @@ from migrations_app.errors import Refused
 from migrations_app.models import AppMigration
 from migrations_app.permissions import Verb
 from migrations_app.preflight import Unwritten, choose_strategy, look
-from migrations_app.states import Strategy
+from migrations_app.states import Kind, Strategy
 from migrations_app.steps import STEPS
-
-AUTO = "auto"
 
 _PURPOSE = re.compile(r"\w+: (.*?)\n\n", re.DOTALL)
 _CHANGES = re.compile(r"^What changes: (.*?)\n(?=\S)", re.DOTALL | re.MULTILINE)
 
 
-def preview(*, app_slug: str, dest_slug: str, strategy: str, acting_user: User | None) -> dict[str, Any]:
+def preview(
+    *, app_slug: str, dest_slug: str, strategy: str, acting_user: User | None, rehearse: bool = False
+) -> dict[str, Any]:
     """`{"app_id", "source_region", "dest_region", "strategy", "strategy_reason", "ok", "estimate", "steps": [{step,
     pivot, skip, what, changes, seconds, bytes}], "preflight"}`: the estimate as estimates.estimate() words it, what
     preflight finds as look() does. `strategy_reason`: why `auto` chose the strategy, else empty.
@@ -33,12 +33,18 @@ def preview(*, app_slug: str, dest_slug: str, strategy: str, acting_user: User |
     app = queries.app(app_slug, viewer=acting_user)
     permissions.require(acting_user, Verb.REQUEST, app)
     dest = queries.region(dest_slug)
-    wanted = Strategy.SNAPSHOT if strategy == AUTO else queries.strategy(strategy)
+    strategy = queries.strategy(strategy)
     blockers = rules.forbids_move(app.move_facts(dest))
     if blockers:
         raise Refused(blockers)
-    row = AppMigration(app=app, source_region=app.region, dest_region=dest, strategy=wanted)
-    if strategy == AUTO:
+    row = AppMigration(
+        app=app,
+        kind=Kind.REHEARSAL if rehearse else Kind.MOVE,
+        strategy=Strategy.REHEARSAL if rehearse else strategy,
+        source_region=app.region,
+        dest_region=dest,
+    )
+    if row.strategy == queries.AUTO:
         row.strategy, row.strategy_reason = choose_strategy(row)
     findings = look(row)
     estimate = estimates.estimate(row, findings)

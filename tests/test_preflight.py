@@ -16,7 +16,7 @@ from django.conf import LazySettings
 from psycopg import sql
 
 from migrations_app.dataplane.database.connection import Cluster
-from migrations_app.errors import TransientError
+from migrations_app.errors import PermanentError, TransientError
 from migrations_app.models import App, AppMigration, Region
 from migrations_app.preflight import Unwritten, access, choose_strategy, look, preflight, room, servers
 from migrations_app.preflight.sight import sight_of
@@ -90,12 +90,16 @@ def test_a_whole_app_can_be_moved(app: App) -> None:
 # -- what is in the database ------------------------------------------------------------------------------------------
 
 TRIGGER = """
-CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql {volatility} AS 'BEGIN RETURN NEW; END';
+CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql {volatility} AS 'BEGIN {body} RETURN NEW; END';
 CREATE TRIGGER note AFTER INSERT ON public.item FOR EACH ROW EXECUTE FUNCTION noted();
 ALTER TABLE public.item ENABLE {mode} TRIGGER note;
 """
-ALWAYS = TRIGGER.format(volatility="VOLATILE", mode="ALWAYS")
-HARMLESS = TRIGGER.format(volatility="STABLE", mode="REPLICA")
+WRITES = "DELETE FROM item WHERE id = NEW.id - 1;"
+ALWAYS = TRIGGER.format(volatility="VOLATILE", body=WRITES, mode="ALWAYS")
+HARMLESS = [
+    TRIGGER.format(volatility="STABLE", body="SELECT 1;", mode="REPLICA"),
+    TRIGGER.format(volatility="VOLATILE", body="NEW.name := upper(NEW.name);", mode="ALWAYS"),
+]
 RENAMED = """
 ALTER COLLATION pg_catalog.pg_c_utf8 RENAME TO "only-here";
 ALTER TABLE public.item ALTER name TYPE text COLLATE "only-here";
@@ -268,8 +272,9 @@ def test_what_makes_live_impossible_does_not_forbid_the_others(keyed: Shop, sett
     assert "unlogged tables" in one(keyed.app, "PF405", Strategy.LIVE)["found"]
 
 
-def test_a_trigger_that_cannot_write_does_not_forbid_live(keyed: Shop) -> None:
-    as_superuser(keyed, HARMLESS)
+@pytest.mark.parametrize("harmless", HARMLESS, ids=["stable", "no statement"])
+def test_a_trigger_that_cannot_write_does_not_forbid_live(keyed: Shop, harmless: str) -> None:
+    as_superuser(keyed, harmless)
     assert problems(found(keyed.app, Strategy.LIVE)) == [("PF403", "warn")]
 
 
@@ -345,3 +350,36 @@ def test_a_work_folder_without_room_warns_here_and_forbids_it_on_the_worker(
     settings.MOVES_WORK_DIR = tmp_path / "not" / "there"
     assert list(room.work_folder(sight)) == []
     assert [finding.outcome for finding in room.work_folder(replace(sight, on_worker=True))] == ["pass"]
+
+
+# -- prepared transactions --------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def prepared(session: psycopg.Connection[Any], gid: str) -> Iterator[None]:
+    session.execute("BEGIN")
+    session.execute("CREATE TABLE public.to_come ()")
+    session.execute(sql.SQL("PREPARE TRANSACTION {}").format(sql.Literal(gid)))
+    try:
+        yield
+    finally:
+        session.execute(sql.SQL("ROLLBACK PREPARED {}").format(sql.Literal(gid)))
+
+
+def test_a_prepared_transaction_forbids_the_move_and_is_to_be_known_elsewhere(
+    keyed: Shop, make_shop: Callable[..., Shop]
+) -> None:
+    elsewhere = make_shop(schema=KEYED)
+    for shop, outcome in ((keyed, "fail"), (elsewhere, "warn")):
+        with shop.cluster(shop.app.region).connect() as session, prepared(session, f"of {shop.app.slug}"):
+            finding = one(keyed.app, "PF501")
+        assert (finding["outcome"], f"of {shop.app.slug}" in finding["found"]) == (outcome, True)
+
+
+def test_the_sessions_of_preflight_cannot_write(keyed: Shop) -> None:
+    sight = sight_of(Unwritten(row_of(keyed.app)))
+    for cluster in (sight.source_db, keyed.cluster(keyed.app.region)):
+        with ExitStack() as stack:
+            if cluster is sight.source_db:
+                stack.enter_context(pytest.raises(PermanentError, match="read-only"))
+            stack.enter_context(cluster.connect()).execute("CREATE TABLE public.written ()")

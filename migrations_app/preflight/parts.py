@@ -64,6 +64,8 @@ def source_runtime(sight: Sight) -> Iterator[Finding]:
         yield failed(f"{sight.source} has no runtime host.", "Name one in the region's entry.")
     elif not runtime.exists(sight.source_host, sight.program):
         yield failed(f"{sight.source} has no program {sight.program}.", "Correct the app's entry.")
+    else:
+        yield passed(f"{sight.source} has the program {sight.program}.")
 
 
 def dest_runtime(sight: Sight) -> Iterator[Finding]:
@@ -76,6 +78,8 @@ def dest_runtime(sight: Sight) -> Iterator[Finding]:
     ours = sight.is_reverse or sight.made["program_reserved"]
     if not ours and runtime.exists(sight.dest_host, sight.program):
         yield failed(f"{sight.dest} already has a program {sight.program}.", "Remove it there first.")
+    else:
+        yield passed(f"The runtime host of {sight.dest} answers.")
 
 
 def health(sight: Sight) -> Iterator[Finding]:

@@ -15,7 +15,6 @@ from migrations_app.dataplane.runtime import Host
 from migrations_app.models import Region
 from migrations_app.move import Move, bucket, health_url, host
 from migrations_app.preflight.unwritten import Unwritten
-from migrations_app.states import Strategy
 
 _CONNECT_SECONDS = 5
 _LIMITS = {"statement_timeout": "5s", "lock_timeout": "1s"}
@@ -31,7 +30,10 @@ class LookingOnly(Cluster):
         return {**super().safe_settings(), **_LIMITS}
 
     def _line_to(self, dbname: str) -> str:
-        return make_conninfo(super()._line_to(dbname), connect_timeout=_CONNECT_SECONDS)
+        # By its line a session is kept and used again: never one of these for another.
+        return make_conninfo(
+            super()._line_to(dbname), connect_timeout=_CONNECT_SECONDS, fallback_application_name="looking-only"
+        )
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Sight:
     dest: str
     source_db: Cluster
     dest_db: Cluster
-    strategy: Strategy
+    is_live: bool
     is_reverse: bool
     on_worker: bool
     made: dict[str, object]
@@ -65,11 +67,6 @@ class Sight:
         return self.source_db.dbname
 
     @property
-    def is_live(self) -> bool:
-        """The source is written to while its data is copied."""
-        return self.strategy in (Strategy.LIVE, Strategy.REHEARSAL)
-
-    @property
     def both(self) -> tuple[Cluster, Cluster]:
         return self.source_db, self.dest_db
 
@@ -81,7 +78,7 @@ def sight_of(move: Move) -> Sight:
         dest=dest.slug,
         source_db=_looking_only(move.source_db),
         dest_db=_looking_only(move.dest_db),
-        strategy=Strategy(move.row.strategy),
+        is_live=move.is_live,
         is_reverse=move.is_reverse,
         on_worker=not isinstance(move, Unwritten),
         made={key: move.fact(key) for key in ("database_reserved", "roles_made", "bucket_made", "program_reserved")},

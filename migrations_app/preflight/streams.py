@@ -76,19 +76,20 @@ def copied_in_block(sight: Sight) -> Iterator[Finding]:
     listed = ", ".join(f"{name} {size(int(length))}" for name, length in parts.items() if length)
     if total > limit:
         yield failed(
-            f"{size(total)} would be copied while writes are blocked, more than {size(limit)}: {listed}.",
+            f"{size(total)} to copy while writes are blocked, more than {size(limit)}: {listed}.",
             "Use snapshot, or raise MOVES_LIVE_IN_BLOCK_BYTES.",
         )
     else:
-        yield passed(f"{size(total)} are copied while writes are blocked{': ' + listed if listed else ''}.")
+        yield passed(f"{size(total)} to copy while writes are blocked, if live{': ' + listed if listed else ''}.")
 
 
-# Those of a partition that its parent has too are named once. A function that is not VOLATILE cannot write.
-_TRIGGERS = """
-SELECT n.nspname::text, c.relname::text, t.tgname::text, t.tgenabled = 'A', c.relkind = 'r' AND c.relpersistence = 'p',
-       p.provolatile = 'v' AND p.oid >= 16384
+# Neither a function that is not VOLATILE can write, nor PL/pgSQL without one of these words. What else there is may.
+_TRIGGERS = r"""
+SELECT n.nspname::text, c.relname::text, t.tgname::text, c.relkind = 'r' AND c.relpersistence = 'p',
+       p.oid >= 16384 AND p.provolatile = 'v' AND (l.lanname <> 'plpgsql' OR p.prosrc ~*
+       '\m(insert|update|delete|merge|truncate|copy|select|perform|execute|call|nextval|setval|notify|lock)\M')
   FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace
-  JOIN pg_proc p ON p.oid = t.tgfoid
+  JOIN pg_proc p ON p.oid = t.tgfoid JOIN pg_language l ON l.oid = p.prolang
  WHERE t.tgenabled IN ('A', 'R') AND NOT t.tgisinternal ORDER BY 1, 2, 3
 """
 
@@ -111,7 +112,7 @@ def live_triggers(sight: Sight) -> Iterator[Finding]:
         never = set(identity.unstreamable(connection))
         stopping = [
             f"{name} on {schema}.{table}"
-            for schema, table, name, _, is_table, can_write in rows(connection, _TRIGGERS)
+            for schema, table, name, is_table, can_write in rows(connection, _TRIGGERS)
             if is_table and can_write and (schema, table) not in never
         ]
     if stopping:

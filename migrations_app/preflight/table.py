@@ -58,9 +58,9 @@ CHECKS: tuple[Check, ...] = (
     # -- the app's other parts --
     Check("PF701", parts.source_blobs, otherwise="The app has no blobs."),
     Check("PF702", parts.dest_blobs, otherwise="The app has no blobs."),
-    Check("PF703", parts.source_runtime, otherwise="It is there, if the app has one."),
-    Check("PF704", parts.dest_runtime, otherwise="Nothing is in the way."),
-    Check("PF705", parts.health, otherwise="The app has no process to ask."),
+    Check("PF703", parts.source_runtime, otherwise="The app has no process."),
+    Check("PF704", parts.dest_runtime, otherwise="The app has no process."),
+    Check("PF705", parts.health, otherwise="The app has no process."),
     Check(_EDGES, parts.edges, otherwise="The app has no host name."),
     Check("PF707", parts.edge_routes, (_EDGES,), otherwise="The app has no host name."),
 )

@@ -36,6 +36,9 @@ def do(move: Move) -> None:
     _take_slot(move)
     findings = preflight.refuse(move)
     _compare_with_approval(move, [vars(finding) for finding in findings])
+    figures = {name: count for finding in findings for name, count in finding.figures.items()}
+    if "bytes" in figures:
+        move.remember(data_bytes=figures["bytes"])
     move.act(f"Preflight: {len(findings)} checks, nothing forbids the move.")
 
 

@@ -40,6 +40,7 @@ _REGIONAL = {
     "max_active_replication_origins": "20",
     "max_logical_replication_workers": "20",
     "max_worker_processes": "32",
+    "max_prepared_transactions": "5",
 }
 
 

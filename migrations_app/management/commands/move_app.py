@@ -65,7 +65,11 @@ class Command(PortalCommand):
 
     def _dry_run(self, options: dict[str, Any]) -> None:
         plan = preview.preview(
-            app_slug=options["slug"], dest_slug=options["dest"], strategy=options["strategy"], acting_user=self.user
+            app_slug=options["slug"],
+            dest_slug=options["dest"],
+            strategy=options["strategy"],
+            rehearse=options["rehearse"],
+            acting_user=self.user,
         )
         self.answer(plan, "\n".join([*_plan_lines(plan), "", *_finding_lines(plan["preflight"])]))
         if not plan["ok"]:
