@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+import psycopg
 import pytest
 from django.conf import LazySettings
 from django.core.management import call_command
@@ -306,6 +307,23 @@ def test_a_stream_that_is_stuck_is_said_so(pair: Pair, settings: LazySettings) -
         blocker.execute("ROLLBACK")
         settings.MOVES_DRAIN_SECONDS = 30
         comparison.begin()
+
+
+def test_a_row_under_way_is_waited_for(pair: Pair) -> None:
+    calls: list[int] = []
+    with pair.shop.cluster(pair.replica).connect() as blocker:
+
+        def let_go() -> None:
+            if blocker.info.transaction_status == psycopg.pq.TransactionStatus.INTRANS:
+                calls.append(1)
+                if len(calls) > 20:
+                    blocker.execute("ROLLBACK")
+
+        with pair.compared(check=let_go) as comparison:
+            blocker.execute("BEGIN; SELECT 1 FROM public.item WHERE id = 5 FOR UPDATE")
+            pair.write("UPDATE item SET n = 7 WHERE id = 5")
+            assert comparison._pass() == 0
+            assert named(comparison.report()) == []
 
 
 def test_an_open_transaction_keeps_the_watch_from_being_made(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,7 +45,7 @@ def preflight(move: Move, checks: Sequence[Check] = CHECKS) -> list[Finding]:
 
 
 def refuse(move: Move, checks: Sequence[Check] = CHECKS) -> list[Finding]:
-    """preflight() for a step, with what is not well on its log. Errors: PermanentError `preflight_failed`; Unanswered."""
+    """preflight() for a step: the log says what is not well. Errors: PermanentError `preflight_failed`; Unanswered."""
     findings = preflight(move, checks)
     for finding in findings:
         if finding.outcome != "pass":
