@@ -20,6 +20,7 @@ from typing import Any
 import psycopg
 
 from migrations_app.dataplane import runner
+from migrations_app.dataplane.database import sessions
 from migrations_app.dataplane.database.connection import Cluster, value
 from migrations_app.dataplane.database.proof import SENTINEL_SCHEMA
 from migrations_app.dataplane.database.stream import briefly
@@ -66,7 +67,7 @@ SELECT n.nspname || '.' || c.relname, p.tuples_processed, p.bytes_processed
 
 _OTHERS = """
 SELECT count(*) FROM pg_stat_activity
- WHERE datname = current_database() AND application_name = %s AND pid <> pg_backend_pid()
+ WHERE datname = current_database() AND application_name = %s AND pid <> pg_backend_pid() AND pid <> ALL (%s)
 """
 
 
@@ -180,7 +181,7 @@ class Copying:
         """What a session has counted can be read once it is gone."""
         give_up_at = time.monotonic() + _END_SECONDS / 2
         while self._restoring and time.monotonic() < give_up_at:
-            if not value(connection, _OTHERS, runner.session_name()):
+            if not value(connection, _OTHERS, runner.session_name(), sessions.idle()):
                 return
             time.sleep(0.01)
 

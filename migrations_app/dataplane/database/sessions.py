@@ -37,6 +37,12 @@ def kept() -> Iterator[None]:
             session.close()
 
 
+def idle() -> list[int]:
+    """Server process ids of those that are kept and not in use."""
+    with _lock:
+        return [session.info.backend_pid for several in (_idle or {}).values() for session in several]
+
+
 @contextmanager
 def taken(kind: Hashable, make: Callable[[], Session]) -> Iterator[Session]:
     """A session of that kind, as a new one is: one that was kept, or what `make` opens."""
