@@ -16,6 +16,7 @@ from django.db.models import QuerySet
 from migrations_app.engine.plan import plan_of
 from migrations_app.models import AppMigration
 from migrations_app.states import Direction, Kind, RunStatus, Status, Step, Strategy
+from migrations_app.units import span
 
 _LATEST = 10
 """So many earlier moves are looked at."""
@@ -73,6 +74,17 @@ def estimate(row: AppMigration, findings: Iterable[dict[str, Any]]) -> dict[str,
         "based_on": _source(row, rehearsal, len(others)),
         "steps": steps,
     }
+
+
+def in_words(expected: dict[str, Any]) -> str:
+    """An estimate in a sentence or two."""
+    if expected["seconds"] is None and expected["blocked_seconds"] is None:
+        return f"How long it takes nobody knows: {expected['based_on']}."
+    in_all, blocked = (
+        "not known" if seconds is None else f"about {span(seconds)}"
+        for seconds in (expected["seconds"], expected["blocked_seconds"])
+    )
+    return f"In all: {in_all}; writes blocked: {blocked}. By {expected['based_on']}."
 
 
 def _rehearsal(row: AppMigration) -> AppMigration | None:

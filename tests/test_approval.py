@@ -15,7 +15,7 @@ from django.conf import LazySettings
 from django.contrib.auth.models import User
 from django.db.models.functions import Now
 
-from migrations_app import actions, approvals, queries
+from migrations_app import actions, approvals, preflight, queries
 from migrations_app.actions import deciding, requesting
 from migrations_app.engine import executor
 from migrations_app.engine.executor import run_move
@@ -67,7 +67,7 @@ def on_paper(monkeypatch: pytest.MonkeyPatch, settings: LazySettings) -> Paper:
     )
     paper.steps[Step.REQUESTED].on_do = requested.do
     monkeypatch.setattr(executor, "STEPS", paper.steps)
-    monkeypatch.setattr(requested, "preflight", lambda move: paper.findings)
+    monkeypatch.setattr(preflight, "preflight", lambda *looked_at: paper.findings)
     for module in (requesting, deciding):
         monkeypatch.setattr(module, "look", lambda row: [vars(finding) for finding in paper.findings])
     return paper

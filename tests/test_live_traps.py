@@ -351,15 +351,14 @@ def test_a_row_that_is_not_the_same_is_found_before_anything_is_blocked(
 def test_there_is_no_pivot_without_a_young_comparison(
     shop: Shop, us: Region, monkeypatch: pytest.MonkeyPatch, settings: LazySettings
 ) -> None:
-    real = Journal.pass_pivot
+    real = Journal.keep_report
     reports: list[dict[str, object]] = [{"equal": True, "at": "2020-01-01T00:00:00+00:00"}, {"equal": False}]
     for report in reports:
 
-        def forget(journal: Journal, report: dict[str, object] = report) -> None:
-            journal.keep_report(report)
-            real(journal)
+        def forget(journal: Journal, found: dict[str, object], report: dict[str, object] = report) -> None:
+            real(journal, report)
 
         with monkeypatch.context() as patched:
-            patched.setattr(Journal, "pass_pivot", forget)
+            patched.setattr(Journal, "keep_report", forget)
             move = moved_live(shop)
         assert (move.status, move.last_error_code, move.app.region) == (Status.FAILED, "not_verified", us)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from migrations_app import approvals
+from migrations_app import approvals, estimates
 from migrations_app.admin.display import NOTHING, link, moment, who
 from migrations_app.clock import database_now
 from migrations_app.models import App, AppMigration, Approval, AuditEvent, Region
@@ -54,7 +54,8 @@ def facts_of(approval: Approval, move: AppMigration, *, to_approve: bool) -> lis
         ("app", link(move.app, subject["app"]["slug"])),
         ("source region", link(move.source_region, subject["source_region"]["slug"])),
         ("destination region", link(move.dest_region, subject["dest_region"]["slug"])),
-        ("strategy", subject["strategy"]),
+        ("strategy", " – ".join(filter(None, (subject["strategy"], move.strategy_reason)))),
+        *([("expected", estimates.in_words(move.estimate))] if approval.act in STARTS and move.estimate else []),
         *(_times(approval, move) if approval.act in STARTS else []),
         ("asked for by", f"{asked_by(approval)}, at {moment(approval.requested_at)}"),
         ("reason", approval.reason),

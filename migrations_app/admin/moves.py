@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 
-from migrations_app import approvals, queries
+from migrations_app import approvals, estimates, queries
 from migrations_app.admin.buttons import buttons_of
 from migrations_app.admin.confirming import confirm
 from migrations_app.admin.consent import asked_by, time_limit
@@ -21,7 +21,14 @@ from migrations_app.models import AppMigration, Approval, AuditEvent
 from migrations_app.states import TERMINAL, Status
 
 _FIELDS: dict[str, list[str | tuple[str, ...]]] = {
-    "What": [("app_page", "from_to"), ("kind", "strategy"), ("reverses_page", "replica"), "id"],
+    "What": [
+        ("app_page", "from_to"),
+        ("kind", "strategy"),
+        "strategy_reason",
+        "expected",
+        ("reverses_page", "replica"),
+        "id",
+    ],
     "Who and why": [("requester", "ticket"), "reason"],
     "Times": [("initiated", "earliest"), ("blocked", "unblocked", "blocked_long"), ("pivot", "ended")],
     "Where it stands": [("state", "step", "step_started"), ("retry_count", "worker_deaths", "worker")],
@@ -53,6 +60,10 @@ class AppMigrationAdmin(WithTrail, InSight, LookOnly):
     def get_fieldsets(self, request: HttpRequest, obj: AppMigration | None = None) -> Any:
         hidden = {"Last error"} if obj is None or not obj.last_error else set()
         return [(title, {"fields": fields}) for title, fields in _FIELDS.items() if title not in hidden]
+
+    @admin.display(description="expected")
+    def expected(self, move: AppMigration) -> str:
+        return estimates.in_words(move.estimate) if move.estimate else NOTHING
 
     def trail_of(self, obj: AppMigration) -> dict[str, Any]:
         return {"migration__id__exact": obj.pk}

@@ -10,7 +10,6 @@ import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
 from typing import Any, Unpack
 
 import structlog
@@ -20,9 +19,8 @@ from django.db.models import F, TextField, Value
 from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Coalesce, JSONObject, Now
 
-from migrations_app.clock import database_now
 from migrations_app.engine.lease import Lease, now
-from migrations_app.errors import AbortRequested, LeaseLost, PermanentError, TransientError
+from migrations_app.errors import AbortRequested, LeaseLost, TransientError
 from migrations_app.models import App, AppMigration, StepRun
 from migrations_app.move import Move
 from migrations_app.progress import Details, Meter
@@ -52,18 +50,6 @@ def deadline_of(step: Step, direction: Direction, move: AppMigration) -> float:
         return of_any if blocked else max(settings.MOVES_STEP_DEADLINES.values())
     own: float = settings.MOVES_STEP_DEADLINES.get(step, of_any)
     return min(own, of_any) if move.pivot_at else own
-
-
-def _refuse_unless_compared(move: AppMigration) -> None:
-    """No pivot without a comparison that found both sides equal, and not long ago."""
-    report, limit = move.verification or {}, settings.MOVES_VERIFICATION_MAX_AGE_SECONDS
-    if report.get("equal") and database_now() - datetime.fromisoformat(report["at"]) < timedelta(seconds=limit):
-        return
-    raise PermanentError(
-        f"Both sides were not found equal within the last {limit:.0f} s.",
-        hint="Request the move again; MOVES_VERIFICATION_MAX_AGE_SECONDS is how old the comparison may be.",
-        code="not_verified",
-    )
 
 
 log = structlog.get_logger()
@@ -128,7 +114,6 @@ class Journal(Move):
             if row.status != Status.RUNNING:
                 raise AbortRequested
             if row.pivot_at is None:
-                _refuse_unless_compared(row)
                 AppMigration.objects.filter(pk=row.pk).update(pivot_at=Now())
                 App.objects.filter(pk=row.app_id).update(region_id=row.dest_region_id)
                 record("pass_pivot", migration=row)

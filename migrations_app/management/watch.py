@@ -14,7 +14,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from migrations_app import queries
+from migrations_app import estimates, queries
 from migrations_app.models import AppMigration, StepRun
 from migrations_app.progress import BUSY, amount, sentence
 from migrations_app.states import TERMINAL, ApprovalState, Direction, RunStatus, Status
@@ -75,8 +75,7 @@ def waits_for(move: AppMigration) -> str:
 
 
 def _headline(move: AppMigration) -> str:
-    word = "reverse" if move.kind == "reverse" else "move"
-    return f"{word} {move.pk}  {move.app}  {move.source_region} → {move.dest_region}  {move.status}"
+    return f"{move.kind} {move.pk}  {move.app}  {move.source_region} → {move.dest_region}  {move.status}"
 
 
 def _circumstances(move: AppMigration) -> list[str]:
@@ -89,9 +88,7 @@ def _circumstances(move: AppMigration) -> list[str]:
     lines += [f"  {_consent(approval)}" for approval in about["approvals"]]
     if about["earliest_start"] and about["earliest_start"] > timezone.now():
         lines.append(f"  not before {about['earliest_start']:%Y-%m-%d %H:%M} UTC")
-    if move.status == Status.AWAITING_APPROVAL:
-        problems = [f for f in move.preflight if f["outcome"] != "pass"]
-        lines += [f"  preflight: {f['outcome']} {f.get('id') or f['check']}: {f['found']}" for f in problems]
+    lines += [f"  {line}" for line in _to_be_expected(move)]
     if about["blocked_seconds"] is not None:
         lines.append(f"  writes were blocked for {about['blocked_seconds']:.1f} s")
     elif move.writes_blocked_at:
@@ -103,6 +100,17 @@ def _circumstances(move: AppMigration) -> list[str]:
     replica = getattr(move, "source_replica", None)
     if replica:
         lines.append(f"  its replica in {replica.region}: {replica.state}")
+    return lines
+
+
+def _to_be_expected(move: AppMigration) -> list[str]:
+    """Why the strategy is what it is; before the move begins, how long it may take and what preflight found."""
+    lines = [f"{move.strategy}: {move.strategy_reason}"] if move.strategy_reason else []
+    if move.estimate and move.status in (Status.AWAITING_APPROVAL, Status.QUEUED):
+        lines.append(estimates.in_words(move.estimate))
+    if move.status == Status.AWAITING_APPROVAL:
+        problems = [f for f in move.preflight if f["outcome"] != "pass"]
+        lines += [f"preflight: {f['outcome']} {f.get('id') or f['check']}: {f['found']}" for f in problems]
     return lines
 
 

@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
+from django.utils import timezone
 
 from migrations_app.errors import PermanentError
+from migrations_app.models import AppMigration
 from migrations_app.move import Move
 from migrations_app.steps import way_in
 from migrations_app.verification.comparison import compare
@@ -82,6 +85,19 @@ def settle(move: Move, comparison: StreamingComparison) -> None:
 def check_again(move: Move, comparison: StreamingComparison) -> None:
     """Behind the hard fence and its drain: what came in between."""
     _settle_on(move, comparison.check_again())
+
+
+def refuse_unless_equal(move: Move) -> None:
+    """No pivot without a young report that both sides are equal. Errors: PermanentError `not_verified`."""
+    report = AppMigration.objects.values_list("verification", flat=True).get(pk=move.row.pk) or {}
+    limit = settings.MOVES_VERIFICATION_MAX_AGE_SECONDS
+    if report.get("equal") and (timezone.now() - datetime.fromisoformat(report["at"])).total_seconds() < limit:
+        return
+    raise PermanentError(
+        f"Both sides were not found equal within the last {limit:.0f} s.",
+        hint="Request the move again; MOVES_VERIFICATION_MAX_AGE_SECONDS is how old the comparison may be.",
+        code="not_verified",
+    )
 
 
 def _settle_on(move: Move, report: Report) -> None:

@@ -51,6 +51,7 @@ def do(move: Move) -> None:
             comparing.compare_at_rest(move)
             way_back.prepare(move)
             _shut_for_good(move)
+        comparing.refuse_unless_equal(move)
         move.pass_pivot()
         move.act(f"Past the point of no return: {move.app} lives in {move.dest}.")
     else:

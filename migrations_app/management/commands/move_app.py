@@ -8,7 +8,7 @@ from django.core.management.base import CommandParser
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 
-from migrations_app import actions, preview
+from migrations_app import actions, estimates, preview
 from migrations_app.errors import InvalidInput
 from migrations_app.management.base import EXIT_FAILED, PortalCommand
 from migrations_app.management.watch import waits_for, watch
@@ -90,19 +90,7 @@ def _plan_lines(plan: dict[str, Any]) -> list[str]:
         lines.append(f"     {step['what'][:1].upper()}{step['what'][1:]}")
         lines += [f"     Changes: {step['changes']}"] if step["changes"] else []
         lines += ["     ---- the point of no return ----"] if step["pivot"] else []
-    expected = plan["estimate"]
-    return [
-        *lines,
-        "",
-        f"Expected in all: {_expected(expected['seconds'])}; writes blocked: {_expected(expected['blocked_seconds'])}. "
-        f"By {expected['based_on']}."
-        if expected["seconds"] is not None or expected["blocked_seconds"] is not None
-        else f"How long it takes nobody knows: {expected['based_on']}.",
-    ]
-
-
-def _expected(seconds: float | None) -> str:
-    return "not known" if seconds is None else f"about {span(seconds)}"
+    return [*lines, "", estimates.in_words(plan["estimate"])]
 
 
 def _finding_lines(findings: list[dict[str, Any]]) -> list[str]:
