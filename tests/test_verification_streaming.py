@@ -215,6 +215,18 @@ def test_it_finds_while_blocked_what_no_stream_carries_and_what_happened_last(pa
         assert any(one.startswith(name) for one in found), f"{name} was not found: {found}"
 
 
+def test_a_column_that_was_added_meanwhile_is_compared(pair: Pair) -> None:
+    with pair.compared() as comparison:
+        for region, filled in ((pair.replica, 1), (pair.primary, 2)):
+            pair.shop.sql(region, f"ALTER TABLE item ADD added int DEFAULT {filled}")
+            pair.shop.sql(region, "ALTER TABLE item ALTER added DROP DEFAULT")
+        pair.drain()
+        assert named(comparison.settle()) == ["table public.item"]
+    with pair.compared() as comparison:
+        comparison.narrow()
+        assert "table public.item" in named(comparison.report())
+
+
 def test_what_comes_after_settling_is_compared_too(pair: Pair) -> None:
     with pair.compared() as comparison:
         pair.drain()

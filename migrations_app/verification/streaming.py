@@ -8,7 +8,6 @@ really differs.
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from collections.abc import Callable
@@ -28,6 +27,7 @@ from migrations_app.dataplane.database.tripwire import drop_slot
 from migrations_app.dataplane.process import Check
 from migrations_app.verification.chunks import Chunk, Progress, compare_chunks
 from migrations_app.verification.comparison import compare_tables
+from migrations_app.verification.differences import apart, row_findings
 from migrations_app.verification.mark import mark
 from migrations_app.verification.properties import compare_definitions, compare_unstreamed, definition
 from migrations_app.verification.report import Depth, Finding, Report
@@ -43,12 +43,8 @@ _KEEP_SECONDS = 1.0
 _PASS_SECONDS = 5.0
 _FEW_ROWS = 2_000
 _LOOKUP_KEYS = 1_000
-_NAMED_ROWS = 20
 
 Differing = dict[Table, dict[Key, Difference]]
-
-# What can be shown of a key: others may be secrets, like the token of a session.
-_HARMLESS = {"smallint", "integer", "bigint", "numeric", "date", "boolean"}
 
 
 class StreamingComparison:
@@ -123,6 +119,10 @@ class StreamingComparison:
         both = pairs(*self._sides.both(shapes))
         self._streamed = {pair.name: pair for pair in both if pair.name in published and pair.source and pair.dest}
         self._others = [pair for pair in both if pair.name not in self._streamed]
+        marks = self._sides.wait(self._start_marks())
+        if self._state.begun and self._state.begun != marks:
+            self._state.whole |= self._streamed.keys()  # columns may be others than those that were compared
+        self._state.begun = marks
         self._estimate = sum(pair.source.estimate for pair in self._streamed.values() if pair.source)
 
     def compare_rows(self) -> None:
@@ -195,8 +195,13 @@ class StreamingComparison:
         keys = {table: keys for table, keys in self._state.pending.items() if self._is_done(table)}
         report = self._compare_last([*left, *self._others], keys)
         conclude(report)
-        if self._sides.wait(marks) != self._state.marks:
+        now = self._sides.wait(marks)
+        if now != self._state.marks:
             self._state.definitions = [asdict(finding) for finding in self._definitions()]
+        if now != self._state.begun and self._depth is not Depth.SCHEMA:
+            known = [*self._streamed.values(), *self._others]
+            changed = [pair for pair in pairs(*self._sides.both(shapes)) if pair not in known]
+            compare_tables(self._sides, changed, report, jobs=self._jobs)
         before = self._report()
         report.findings += before.findings
         report.rows, report.chunks = report.rows + before.rows, report.chunks + before.chunks
@@ -309,7 +314,7 @@ class StreamingComparison:
         self._sides.wait([one for _, one in asked])
         differ: Differing = {table: {} for table in keys}
         for (table, left), (_, right) in zip(asked[::2], asked[1::2], strict=True):
-            differ[table] |= _apart(left.result(), right.result())
+            differ[table] |= apart(left.result(), right.result())
         return differ
 
     def _read(self, *, advance: bool = True, after: str = "") -> Touched:
@@ -386,13 +391,8 @@ class StreamingComparison:
             reached, found = self._state.progress[table].mark, self._state.found.get(table, {})
             report.rows += reached.rows
             report.chunks += reached.compared
-            if not (reached.done or found):
-                continue
-            counted = f"{reached.rows} rows in {reached.compared} chunks"
-            report.add("table", pair.title, counted, counted if not found else f"{len(found)} rows differ")
-            for key, (at_primary, at_replica) in islice(sorted(found.items()), _NAMED_ROWS):
-                if key:
-                    report.add("row", f"{pair.title} {_named(pair, key)}", at_primary, at_replica)
+            if reached.done or found:
+                report.findings += row_findings(pair, reached, found)
         report.seconds = self._seconds()
         return report
 
@@ -405,25 +405,3 @@ class StreamingComparison:
             return []
         listed = ["who may connect", "positions of sequences", "large objects", "contents of materialised views"]
         return listed + [f"table {pair.title}" for pair in self._others]
-
-
-def _apart(left: dict[Key, int], right: dict[Key, int]) -> dict[Key, Difference]:
-    def said(rows: dict[Key, int], key: Key, there: str) -> str:
-        return there if key in rows else "missing"
-
-    return {
-        key: (said(left, key, "there"), said(right, key, "other values" if key in left else "there"))
-        for key in left.keys() | right.keys()
-        if left.get(key) != right.get(key)
-    }
-
-
-def _named(pair: Pair, key: Key) -> str:
-    assert pair.source  # noqa: S101 — rows of it were compared
-    parts = [
-        f"{column.name}={part.decode()}"
-        if column.type in _HARMLESS
-        else f"md5({column.name})={hashlib.md5(part, usedforsecurity=False).hexdigest()}"
-        for column, part in zip(pair.source.key, key, strict=True)
-    ]
-    return f"({', '.join(parts)})"
