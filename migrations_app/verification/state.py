@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -49,6 +50,12 @@ class State:
             self.pending[table] |= set(islice(keys, MOST_KEYS - len(self.pending[table])))
             self.whole.add(table)
 
+    def keep_only(self, tables: Collection[Table]) -> None:
+        """Forget those that are not there any more."""
+        self.whole &= set(tables)
+        for table in self.pending.keys() - set(tables):
+            del self.pending[table]
+
     @property
     def rows(self) -> int:
         return sum(map(len, self.pending.values()))
@@ -63,7 +70,7 @@ class State:
                 for mark in [one.mark]
             ],
             "pending": [[*table, [_text(key) for key in sorted(keys)]] for table, keys in self.pending.items() if keys],
-            "whole": sorted(map(list, self.whole)),
+            "whole": sorted(self.whole),
             "found": [
                 [*table, [[_text(key), *sides] for key, sides in rows.items()]] for table, rows in self.found.items()
             ],
