@@ -215,6 +215,48 @@ def test_it_finds_while_blocked_what_no_stream_carries_and_what_happened_last(pa
         assert any(one.startswith(name) for one in found), f"{name} was not found: {found}"
 
 
+def test_a_column_that_was_added_meanwhile_is_compared(pair: Pair) -> None:
+    with pair.compared() as comparison:
+        for region, filled in ((pair.replica, 1), (pair.primary, 2)):
+            pair.shop.sql(region, f"ALTER TABLE item ADD added int DEFAULT {filled}")
+            pair.shop.sql(region, "ALTER TABLE item ALTER added DROP DEFAULT")
+        pair.drain()
+        assert named(comparison.settle()) == ["table public.item"]
+    with pair.compared() as comparison:
+        comparison.narrow()
+        assert "table public.item" in named(comparison.report())
+
+
+def test_a_table_without_a_key_that_differs_is_found_by_the_next_runner_too(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first one dies when it has found that, and does not know yet whether it was being written."""
+    pair.shop.sql(pair.replica, "UPDATE log SET what = 'spoilt'")
+    monkeypatch.setattr(streaming, "_KEEP_SECONDS", 0)
+
+    def interrupt() -> None:
+        if any(name == "log" and done for _, name, *_, done in pair.kept.get("progress", [])):
+            raise AbortRequested
+
+    with pytest.raises(AbortRequested), pair.compared(check=interrupt):
+        pass
+    with pair.compared() as comparison:
+        comparison.narrow()
+        assert named(comparison.report()) == ["table public.log"]
+
+
+def test_a_table_that_was_dropped_meanwhile_is_forgotten(pair: Pair) -> None:
+    with pair.compared():
+        pair.write("INSERT INTO log (what) VALUES ('more')")
+    with pair.compared() as comparison:
+        assert pair.kept["whole"] == [["public", "log"]]
+        for region in (pair.replica, pair.primary):
+            pair.shop.sql(region, "DROP TABLE log")
+    with pair.compared() as comparison:
+        comparison.narrow()
+        assert [name for name in named(comparison.report()) if "log" in name] == []
+
+
 def test_what_comes_after_settling_is_compared_too(pair: Pair) -> None:
     with pair.compared() as comparison:
         pair.drain()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -22,7 +23,8 @@ MOST_KEYS = 50_000
 class State:
     """`watch`: the position where the watch slot began. `pending`: rows to be compared by their keys, `whole`: tables
     to be compared as a whole; everything that was touched and not found equal since. `definitions`: the findings about
-    schema, roles and database, `marks`: of which state of the two schemas. `found`: rows that differ.
+    schema, roles and database, `marks`: of which state of the two schemas; `begun`: as they
+    were when rows began to be compared. `found`: rows that differ.
     """
 
     watch: str = ""
@@ -30,6 +32,7 @@ class State:
     pending: dict[Table, set[Key]] = field(default_factory=lambda: defaultdict(set))
     whole: set[Table] = field(default_factory=set)
     found: dict[Table, dict[Key, Difference]] = field(default_factory=lambda: defaultdict(dict))
+    begun: list[str] = field(default_factory=list)
     marks: list[str] = field(default_factory=list)
     definitions: list[dict[str, Any]] = field(default_factory=list)
     seconds: float = 0.0
@@ -47,6 +50,12 @@ class State:
             self.pending[table] |= set(islice(keys, MOST_KEYS - len(self.pending[table])))
             self.whole.add(table)
 
+    def keep_only(self, tables: Collection[Table]) -> None:
+        """Forget those that are not there any more."""
+        self.whole &= set(tables)
+        for table in self.pending.keys() - set(tables):
+            del self.pending[table]
+
     @property
     def rows(self) -> int:
         return sum(map(len, self.pending.values()))
@@ -61,10 +70,11 @@ class State:
                 for mark in [one.mark]
             ],
             "pending": [[*table, [_text(key) for key in sorted(keys)]] for table, keys in self.pending.items() if keys],
-            "whole": sorted(map(list, self.whole)),
+            "whole": sorted(self.whole),
             "found": [
                 [*table, [[_text(key), *sides] for key, sides in rows.items()]] for table, rows in self.found.items()
             ],
+            "begun": self.begun,
             "marks": self.marks,
             "definitions": self.definitions,
             "seconds": self.seconds,
@@ -76,7 +86,7 @@ class State:
         if not kept:
             return state
         state.watch, state.marks, state.definitions = kept["watch"], kept["marks"], kept["definitions"]
-        state.seconds = kept["seconds"]
+        state.begun, state.seconds = kept["begun"], kept["seconds"]
         state.whole = {(schema, name) for schema, name in kept["whole"]}
         for schema, name, chunks, compared, rows, upto, done in kept["progress"]:
             state.progress[schema, name] = Progress(Mark(chunks, compared, rows, _key(upto), done))

@@ -8,7 +8,6 @@ really differs.
 
 from __future__ import annotations
 
-import hashlib
 import threading
 import time
 from collections.abc import Callable
@@ -17,24 +16,24 @@ from dataclasses import asdict
 from itertools import islice
 from typing import Any
 
-from django.conf import settings
 from django.utils import timezone
 
-from migrations_app.dataplane.database import touched
-from migrations_app.dataplane.database.connection import Cluster, explained, rows
+from migrations_app.dataplane.database.connection import Cluster, rows
 from migrations_app.dataplane.database.pgoutput import Table
 from migrations_app.dataplane.database.touched import Key, Touched
 from migrations_app.dataplane.database.tripwire import drop_slot
 from migrations_app.dataplane.process import Check
 from migrations_app.verification.chunks import Chunk, Progress, compare_chunks
 from migrations_app.verification.comparison import compare_tables
+from migrations_app.verification.differences import row_findings
 from migrations_app.verification.mark import mark
 from migrations_app.verification.properties import compare_definitions, compare_unstreamed, definition
 from migrations_app.verification.report import Depth, Finding, Report
-from migrations_app.verification.rows import Digest, differing, hashes, hashes_of
+from migrations_app.verification.rows import Digest, differing, hashes
 from migrations_app.verification.sides import Sides
-from migrations_app.verification.state import MOST_KEYS, Difference, State
+from migrations_app.verification.state import MOST_KEYS, State
 from migrations_app.verification.tables import Pair, pairs, shapes
+from migrations_app.verification.watched import Differing, look_up, open_watched
 
 _PUBLISHED = "SELECT schemaname, tablename FROM pg_publication_tables WHERE pubname = %s"
 
@@ -42,13 +41,6 @@ _SLOT_SECONDS = 60
 _KEEP_SECONDS = 1.0
 _PASS_SECONDS = 5.0
 _FEW_ROWS = 2_000
-_LOOKUP_KEYS = 1_000
-_NAMED_ROWS = 20
-
-Differing = dict[Table, dict[Key, Difference]]
-
-# What can be shown of a key: others may be secrets, like the token of a session.
-_HARMLESS = {"smallint", "integer", "bigint", "numeric", "date", "boolean"}
 
 
 class StreamingComparison:
@@ -95,9 +87,9 @@ class StreamingComparison:
     def __enter__(self) -> StreamingComparison:
         self._began = time.monotonic()
         with ExitStack() as stack:
-            # Its text may have to come unconverted, so it is no one else's session.
-            self._at_watch = stack.enter_context(self.primary.connect())
-            touched.prepare(self._at_watch)
+            self._watched = stack.enter_context(
+                open_watched(self.primary, watch=self._watch, stream=self._stream, check=self._check)
+            )
             self._sides = stack.enter_context(Sides(self.primary, self.replica, size=self._jobs + 2, check=self._check))
             self._open = stack.pop_all()
         return self
@@ -109,20 +101,21 @@ class StreamingComparison:
 
     def begin(self) -> None:
         """Make the watch slot, unless an earlier runner has, and wait until the stream has passed where it begins."""
-        with explained(self.primary.region):
-            goes_on = self._state.watch and touched.is_usable(self._at_watch, self._watch)
-            if not goes_on:
-                self._state = State()
-                self._state.watch = touched.create(
-                    self.primary, self._watch, patience_seconds=_SLOT_SECONDS, check=self._check
-                )
-                self._save()
-            self._await(self._state.watch)
+        if not (self._state.watch and self._watched.is_usable()):
+            self._state = State()
+            self._state.watch = self._watched.create(patience_seconds=_SLOT_SECONDS)
+            self._save()
+        self._watched.await_applied(self._state.watch)
         with self._sides.session(self.primary) as session:
             published = set(map(tuple, rows(session, _PUBLISHED, self._stream)))
         both = pairs(*self._sides.both(shapes))
         self._streamed = {pair.name: pair for pair in both if pair.name in published and pair.source and pair.dest}
         self._others = [pair for pair in both if pair.name not in self._streamed]
+        self._state.keep_only(self._streamed.keys())
+        marks = self._sides.wait(self._start_marks())
+        if self._state.begun and self._state.begun != marks:
+            self._state.whole |= self._streamed.keys()  # columns may be others than those that were compared
+        self._state.begun = marks
         self._estimate = sum(pair.source.estimate for pair in self._streamed.values() if pair.source)
 
     def compare_rows(self) -> None:
@@ -195,8 +188,13 @@ class StreamingComparison:
         keys = {table: keys for table, keys in self._state.pending.items() if self._is_done(table)}
         report = self._compare_last([*left, *self._others], keys)
         conclude(report)
-        if self._sides.wait(marks) != self._state.marks:
+        now = self._sides.wait(marks)
+        if now != self._state.marks:
             self._state.definitions = [asdict(finding) for finding in self._definitions()]
+        if now != self._state.begun and self._depth is not Depth.SCHEMA:
+            known = [*self._streamed.values(), *self._others]
+            changed = [pair for pair in pairs(*self._sides.both(shapes)) if pair not in known]
+            compare_tables(self._sides, changed, report, jobs=self._jobs)
         before = self._report()
         report.findings += before.findings
         report.rows, report.chunks = report.rows + before.rows, report.chunks + before.chunks
@@ -272,7 +270,7 @@ class StreamingComparison:
 
     def _compare_again(self) -> None:
         """The tables to be compared as a whole; who is written to in the meantime is to be compared once more."""
-        self._await(self._read().lsn)
+        self._watched.await_applied(self._read().lsn)
         again, self._state.whole = self._state.whole, set()
         tables = [self._streamed[table] for table in again]
         for pair in tables:
@@ -284,7 +282,7 @@ class StreamingComparison:
         lsn = self._read().lsn
         looked_at = {table: set(keys) for table, keys in self._state.pending.items()}
         if any(looked_at.values()):
-            self._await(lsn)
+            self._watched.await_applied(lsn)
             differ = self._look_up(looked_at)
             again = self._read()
             for table, keys in looked_at.items():
@@ -297,52 +295,17 @@ class StreamingComparison:
         return self._state.rows
 
     def _look_up(self, keys: dict[Table, set[Key]]) -> Differing:
-        """The rows by these keys that are not the same on both sides now, and how they differ."""
-        asked = []
-        for table, of_table in keys.items():
-            pair, ordered = self._streamed[table], sorted(of_table)
-            assert pair.source and pair.dest  # noqa: S101, PT018 — else it is none of these
-            for n in range(0, len(ordered), _LOOKUP_KEYS):
-                some = ordered[n : n + _LOOKUP_KEYS]
-                asked.append((table, self._sides.on(self.primary, hashes_of, pair.source, some)))
-                asked.append((table, self._sides.on(self.replica, hashes_of, pair.dest, some)))
-        self._sides.wait([one for _, one in asked])
-        differ: Differing = {table: {} for table in keys}
-        for (table, left), (_, right) in zip(asked[::2], asked[1::2], strict=True):
-            differ[table] |= _apart(left.result(), right.result())
-        return differ
+        return look_up(self._sides, self._streamed, keys)
 
     def _read(self, *, advance: bool = True, after: str = "") -> Touched:
         """Add to the state what was touched; `after`: by what was committed behind there only."""
-        key_columns = {pair.name: pair.key for pair in self._streamed.values()}
-        read = Touched()
-        while not read.complete:
-            with explained(self.primary.region):
-                found = touched.read(
-                    self._at_watch,
-                    self._watch,
-                    self._stream,
-                    key_columns,
-                    check=self._check,
-                    everything=not advance,
-                    after=after,
-                )
-                self._state.add(found)
-                read.add_all(found)
-                if advance:
-                    self._save()
-                    touched.advance(self._at_watch, self._watch, found.lsn)
-        return read
 
-    def _await(self, lsn: str) -> None:
-        with explained(self.primary.region):
-            touched.await_applied(
-                self._at_watch,
-                self._stream,
-                lsn,
-                deadline_seconds=settings.MOVES_DRAIN_SECONDS,
-                check=self._check,
-            )
+        def take(found: Touched) -> None:
+            self._state.add(found)
+            if advance:
+                self._save()
+
+        return self._watched.read(self._streamed, take, advance=advance, after=after)
 
     def _tick(self) -> None:
         now = time.monotonic()
@@ -360,7 +323,8 @@ class StreamingComparison:
             for table, keys in self._suspects.items():
                 self._state.add_keys(table, keys)
             self._suspects.clear()
-            kept = {**self._state.as_json(), "seconds": self._seconds()}
+            whole = sorted(self._state.whole | self._unequal)
+            kept = {**self._state.as_json(), "whole": whole, "seconds": self._seconds()}
         self._keep(kept)
         self._kept_at = time.monotonic()
 
@@ -386,13 +350,8 @@ class StreamingComparison:
             reached, found = self._state.progress[table].mark, self._state.found.get(table, {})
             report.rows += reached.rows
             report.chunks += reached.compared
-            if not (reached.done or found):
-                continue
-            counted = f"{reached.rows} rows in {reached.compared} chunks"
-            report.add("table", pair.title, counted, counted if not found else f"{len(found)} rows differ")
-            for key, (at_primary, at_replica) in islice(sorted(found.items()), _NAMED_ROWS):
-                if key:
-                    report.add("row", f"{pair.title} {_named(pair, key)}", at_primary, at_replica)
+            if reached.done or found:
+                report.findings += row_findings(pair, reached, found)
         report.seconds = self._seconds()
         return report
 
@@ -405,25 +364,3 @@ class StreamingComparison:
             return []
         listed = ["who may connect", "positions of sequences", "large objects", "contents of materialised views"]
         return listed + [f"table {pair.title}" for pair in self._others]
-
-
-def _apart(left: dict[Key, int], right: dict[Key, int]) -> dict[Key, Difference]:
-    def said(rows: dict[Key, int], key: Key, there: str) -> str:
-        return there if key in rows else "missing"
-
-    return {
-        key: (said(left, key, "there"), said(right, key, "other values" if key in left else "there"))
-        for key in left.keys() | right.keys()
-        if left.get(key) != right.get(key)
-    }
-
-
-def _named(pair: Pair, key: Key) -> str:
-    assert pair.source  # noqa: S101 — rows of it were compared
-    parts = [
-        f"{column.name}={part.decode()}"
-        if column.type in _HARMLESS
-        else f"md5({column.name})={hashlib.md5(part, usedforsecurity=False).hexdigest()}"
-        for column, part in zip(pair.source.key, key, strict=True)
-    ]
-    return f"({', '.join(parts)})"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import psycopg
@@ -37,8 +37,8 @@ class Shape:
     columns: tuple[str, ...]
     key: tuple[KeyColumn, ...]
     persistent: bool
-    bytes: int
-    estimate: int
+    bytes: int = field(compare=False)
+    estimate: int = field(compare=False)
 
     def is_cut_like(self, other: Shape) -> bool:
         """Ranges of the key hold the same rows on both sides."""
