@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from psycopg import sql
 
-from migrations_app.dataplane.database import dump
+from migrations_app.dataplane.database import creation, dump
+from migrations_app.dataplane.database.connection import value
 from migrations_app.dataplane.process import no_check
 from migrations_app.errors import AbortRequested, PermanentError
 from migrations_app.models import Region
+from migrations_app.move import cluster
 from tests.conftest import Shop
 
 
@@ -57,6 +60,36 @@ def test_a_damaged_dump_is_refused(folder: Path, damage: Callable[[Path], None])
     with pytest.raises(PermanentError) as refused:
         dump.verify(folder, jobs=2, check=no_check)
     assert refused.value.code == "dump_damaged"
+
+
+@pytest.fixture
+def sluggish(eu: Region) -> Iterator[None]:
+    """In eu-west-1, nothing but a commit that waits for it takes WAL to the disk within ten seconds."""
+    with cluster(eu, "").admin() as admin:
+        admin.execute("ALTER SYSTEM SET wal_writer_delay = '10s'")
+        admin.execute("SELECT pg_reload_conf()")
+        yield
+        admin.execute("ALTER SYSTEM RESET wal_writer_delay")
+        admin.execute("SELECT pg_reload_conf()")
+
+
+def test_what_is_restored_has_reached_the_disk(
+    make_shop: Callable[..., Shop], us: Region, eu: Region, tmp_path: Path, sluggish: None
+) -> None:
+    """Its commits do not wait for the disk one by one."""
+    shop = make_shop(schema="CREATE TABLE item (id int PRIMARY KEY); INSERT INTO item SELECT generate_series(1, 1000)")
+    source, dest = shop.cluster(us), shop.cluster(eu)
+    with dest.admin() as admin:
+        admin.execute(sql.SQL("CREATE ROLE {}").format(sql.Identifier(dest.dbname)))
+    creation.create(dest, creation.read(source))
+    creation.admit(dest, creation.read(source))
+    dump.dump(source, tmp_path / "dump", jobs=2, check=no_check)
+    dump.restore(dest, tmp_path / "dump", jobs=2, check=no_check)
+    with dest.connect() as connection:
+        flushed = value(connection, "SELECT pg_current_wal_flush_lsn()::text")
+        connection.execute("CREATE EXTENSION pageinspect SCHEMA public")
+        its_last = "public.page_header(public.get_raw_page('public.item_pkey', 0))"
+        assert value(connection, f"SELECT ({its_last}).lsn <= %s::pg_lsn", flushed)
 
 
 def test_an_interrupt_ends_the_reading(folder: Path) -> None:

@@ -154,4 +154,10 @@ def test_copy(make_shop: Callable[..., Shop], regions: dict[str, Region], tmp_pa
         if theirs:
             speed = rows[-len(WAYS)]["speed"]
             print(f"{size:.0f} MB: {'as fast as pgcopydb' if speed >= 1 else 'SLOWER than pgcopydb'} ({speed:.2f})")
-    report.add("copy", rows, jobs=JOBS, runs=RUNS)
+    with source.connect() as connection:
+        server = connection.info.parameter_status("server_version")
+    theirs_is = (
+        subprocess.run(["pgcopydb", "--version"], capture_output=True, text=True).stdout if PGCOPYDB in ways else ""
+    )
+    version = theirs_is.split("\n")[0].removeprefix("pgcopydb version ") or None
+    report.add("copy", rows, jobs=JOBS, runs=RUNS, postgresql=server, pgcopydb=version)

@@ -195,9 +195,13 @@ def restore(dest: Cluster, folder: Path, *, jobs: int, check: Check, copying: Co
             ],
             check=check,
             copying=copying if part == "objects" else None,
-            options=dest.session_options(wording=False),
+            options=f"{dest.session_options(wording=False)} -c synchronous_commit=off",  # thousands of small commits
             code="restore_failed",
         )
+    with dest.connect() as connection:
+        # A commit that waits for the disk takes all earlier ones there with it.
+        connection.execute("SET synchronous_commit = on")
+        connection.execute("SELECT pg_logical_emit_message(true, 'portal', '')")
 
 
 def analyze(dest: Cluster, *, jobs: int, check: Check) -> list[str]:
