@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db.models.functions import Now
 
-from migrations_app import actions, queries
+from migrations_app import actions, preflight, queries
 from migrations_app.engine import executor
 from migrations_app.engine.executor import run_move
 from migrations_app.errors import Refused
@@ -23,7 +23,7 @@ def app(monkeypatch: pytest.MonkeyPatch) -> App:
     steps = {step: StandIn(step, []) for step in Step}
     steps[Step.REQUESTED].on_do = requested.do
     monkeypatch.setattr(executor, "STEPS", steps)
-    monkeypatch.setattr(requested, "preflight", lambda move: [])
+    monkeypatch.setattr(preflight, "preflight", lambda move, *checks: [])
     us = Region.objects.create(slug="us", database="host=us")
     Region.objects.create(slug="eu", database="host=eu")
     return App.objects.create(slug="shop", database="shop", region=us)

@@ -64,7 +64,6 @@ def stage(
     teardown = StandInTeardown(world)
     monkeypatch.setattr(Teardown, "_end_stream", lambda self: teardown.end_stream(self))
     monkeypatch.setattr(Teardown, "_drop_database", lambda self: teardown.drop_database(self))
-    monkeypatch.setattr(requested, "preflight", world.preflight)
     monkeypatch.setattr(preflight, "preflight", world.preflight)
     monkeypatch.setattr(requested, "_LOOK_AGAIN_SECONDS", 3600)
     monkeypatch.setattr(Lease, "kept", lambda self: nullcontext())  # a thread's connection sees nothing of this one
