@@ -38,7 +38,7 @@ several_times = pytest.mark.parametrize("again", range(5))
 @pytest.fixture(autouse=True)
 def app(transactional_db: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[App]:
     """In `us`; whatever happens to it, the trail is whole afterwards."""
-    monkeypatch.setattr(preflight, "preflight", lambda *looked_at: [])
+    monkeypatch.setattr(preflight, "preflight", lambda move, *checks: [])
     us, _, _ = (Region.objects.create(slug=slug, database=f"host={slug}") for slug in ("us", "eu", "ap"))
     yield App.objects.create(slug="shop", database="shop", region=us)
     assert audit.verify().problems == []

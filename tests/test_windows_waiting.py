@@ -23,7 +23,7 @@ def app(monkeypatch: pytest.MonkeyPatch) -> App:
     steps = {step: StandIn(step, []) for step in Step}
     steps[Step.REQUESTED].on_do = requested.do
     monkeypatch.setattr(executor, "STEPS", steps)
-    monkeypatch.setattr(preflight, "preflight", lambda *looked_at: [])
+    monkeypatch.setattr(preflight, "preflight", lambda move, *checks: [])
     us = Region.objects.create(slug="us", database="host=us")
     Region.objects.create(slug="eu", database="host=eu")
     return App.objects.create(slug="shop", database="shop", region=us)
