@@ -25,6 +25,7 @@ ALLOWED = {
     ("aborting", "aborted"),
     ("aborting", "failed"),
     ("aborting", "held"),
+    ("aborting", "completed"),
 }
 
 

@@ -95,4 +95,4 @@ def test_whatever_people_and_workers_do_the_laws_hold(stage: Stage) -> None:
         ),
     )
     walked = {edge for edge in stage.walked if edge[0]}
-    assert EXAMPLES or walked == ALLOWED
+    assert EXAMPLES or walked == ALLOWED - {("aborting", "completed")}  # of rehearsals: tests/test_live_move.py

@@ -25,8 +25,11 @@ _lock = threading.Lock()
 
 @contextmanager
 def kept() -> Iterator[None]:
-    """Keep sessions open behind their use, until this ends. Not nested."""
+    """Keep sessions open behind their use, until this ends; the outermost one, where several are under way."""
     global _idle
+    if _idle is not None:
+        yield
+        return
     _idle = defaultdict(list)
     try:
         yield
