@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from migrations_app import actions
+from collections.abc import Callable
+
+from migrations_app import actions, queries
 from migrations_app.models import App, AppMigration, Region
 from migrations_app.states import Status, Strategy
 from tests.conftest import Shop, carry, moved, reversed_, torn_down, traces
@@ -43,3 +45,23 @@ def test_the_guest_book_moves_under_traffic(app: App) -> None:
     assert audited(app, ledger).ok
     assert ledger.failed_reads == 0, ledger.read_failures
     assert ledger.refused
+
+
+def test_auto_is_live_where_that_is_possible_and_else_says_why_not(
+    make_shop: Callable[..., Shop], us: Region, eu: Region
+) -> None:
+    plain = moved(make_shop().app, "eu-west-1", strategy=queries.AUTO)
+    assert (plain.status, plain.strategy) == (Status.COMPLETED, Strategy.LIVE)
+    triggered = make_shop(
+        schema="""
+        CREATE TABLE item (id bigint PRIMARY KEY, name text);
+        CREATE TABLE seen (id bigint);
+        CREATE FUNCTION see() RETURNS trigger LANGUAGE plpgsql
+            AS $$ BEGIN INSERT INTO seen VALUES (NEW.id); RETURN NEW; END $$;
+        CREATE TRIGGER see AFTER INSERT ON item FOR EACH ROW EXECUTE FUNCTION see();
+        ALTER TABLE item ENABLE ALWAYS TRIGGER see;
+        """
+    )
+    move = moved(triggered.app, "eu-west-1", strategy=queries.AUTO)
+    assert (move.status, move.strategy) == (Status.COMPLETED, Strategy.SNAPSHOT)
+    assert "PF404" in move.strategy_reason

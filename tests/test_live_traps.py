@@ -16,9 +16,16 @@ from migrations_app.engine.journal import Journal
 from migrations_app.models import AppMigration, Region
 from migrations_app.move import Move
 from migrations_app.states import Status, Step, Strategy
-from migrations_app.steps import comparing, copying_runtime, ready, restoring_data, way_in
+from migrations_app.steps import (
+    comparing,
+    copying_runtime,
+    ready,
+    restoring_data,
+    setting_up_reverse_replication,
+    way_in,
+)
 from migrations_app.verification.streaming import StreamingComparison
-from tests.conftest import Shop, before, moved, traces
+from tests.conftest import Shop, before, carry, fail_for_good, moved, traces
 from tests.waiting import wait_until
 
 KEYLESS = """
@@ -362,3 +369,24 @@ def test_there_is_no_pivot_without_a_young_comparison(
             patched.setattr(Journal, "keep_report", forget)
             move = moved_live(shop)
         assert (move.status, move.last_error_code, move.app.region) == (Status.FAILED, "not_verified", us)
+
+
+def test_who_goes_back_past_the_pivot_can_update_tables_without_a_key_at_once(
+    make_shop: Callable[..., Shop], us: Region, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = make_shop(schema=KEYLESS)
+    real, updated = way_in.unpublish, []
+
+    def update_first(move: Move) -> None:
+        with shop.connect(us) as app:
+            updated.append(app.execute("UPDATE event SET what = 'changed' WHERE n = 1").rowcount)
+        real(move)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(setting_up_reverse_replication, "_prove", fail_for_good)
+        move = moved_live(shop)
+    assert (move.status, move.app.region.slug) == (Status.HELD, "eu-west-1")
+    monkeypatch.setattr(way_in, "unpublish", update_first)
+    back = carry(actions.reverse(move_id=move.pk, acting_user=None, reason="a test"))
+    assert (back.pk, back.status, back.app.region, updated) == (move.pk, Status.ABORTED, us, [1])
+    assert traces(shop, us) == []

@@ -39,11 +39,14 @@ def do(move: Move) -> None:
 
 def undo(move: Move) -> None:
     replication.unsubscribe(move.source_db, move.name)
+    if move.is_live:  # its tables are published still: with identities and all, reserving_dest takes that away
+        move.act(f"{move.source} subscribes to nothing any more.")
+        return
     identity.restore_identity(move.source_db, move.fact("identity_given_source", []), check=move.check)
     if move.row.reverses:
         replication.resume(move.dest_db, way_in.stream_name(move))
         move.act(f"The stream from {move.source} to {move.dest} flows again.")
-    elif not move.is_live:
+    else:
         proof.drop_sentinel(move.source_db)
         move.act(f"{move.source} subscribes to nothing any more.")
 

@@ -144,6 +144,7 @@ class Cluster:
             autocommit=True,
             application_name=runner.session_name(),
             options=self.session_options(wording=wording, fenced=fenced),
+            prepare_threshold=None,  # a session is used for long, and what a plan was made for changes meanwhile
             # Otherwise text comes as bytes from a database without an encoding (SQL_ASCII).
             client_encoding="UTF8",
         )
