@@ -179,9 +179,13 @@ class Demo:
 
     def _move(self, app: App, dest: Region) -> dict[str, Any]:
         move = actions.request_move(
-            app_slug=app.slug, dest_slug=dest.slug, acting_user=self.requester, reason="The demo: closer to its users."
+            app_slug=app.slug,
+            dest_slug=dest.slug,
+            acting_user=self.requester,
+            reason="The demo: closer to its users.",
+            strategy=queries.AUTO,
         )
-        self.say(f"  {self.requester} asks for it: {move.status}.")
+        self.say(f"  {self.requester} asks for it: {move.status}. {move.strategy}: {move.strategy_reason}")
         return self._followed(self._approved(move))
 
     def _approved(self, move: AppMigration) -> AppMigration:
