@@ -311,6 +311,14 @@ def test_a_region_that_is_away_hides_nothing_of_the_other(keyed: Shop, eu: Regio
         preflight(Unwritten(row))
 
 
+def test_two_regions_that_are_away_are_two_findings_with_what_to_do(keyed: Shop, us: Region, eu: Region) -> None:
+    Region.objects.filter(pk__in=[us.pk, eu.pk]).update(database="host=127.0.0.1 port=1 dbname=postgres")
+    findings = found(keyed.app)
+    assert problems(findings) == [("PF101", "fail"), ("PF102", "fail")]
+    assert "us-east-1" in findings["PF101"][0]["found"]
+    assert findings["PF101"][0]["remedy"]
+
+
 def test_a_region_that_takes_connections_and_never_answers(keyed: Shop, eu: Region) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from migrations_app.preflight.table import CHECKS
+from migrations_app.preflight.table import CHECKS, MAY_HAVE_CHANGED
 
 PAGE = Path(__file__).resolve().parents[1] / "docs/preflight.md"
 
@@ -36,3 +36,9 @@ def test_what_a_check_needs_comes_before_it() -> None:
     for check in CHECKS:
         assert seen.issuperset(check.needs), check.id
         seen.add(check.id)
+
+
+def test_what_is_looked_at_again_needs_nothing_else() -> None:
+    again = [check for check in CHECKS if check.id in MAY_HAVE_CHANGED]
+    assert len(again) == len(MAY_HAVE_CHANGED)
+    assert all(MAY_HAVE_CHANGED.issuperset(check.needs) for check in again)

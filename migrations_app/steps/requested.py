@@ -39,7 +39,7 @@ def do(move: Move) -> None:
     figures = {name: count for finding in findings for name, count in finding.figures.items()}
     if "bytes" in figures:
         move.remember(data_bytes=figures["bytes"])
-    move.act(f"Preflight: {len(findings)} checks, nothing forbids the move.")
+    move.act(f"Preflight: {len(findings)} findings, nothing forbids the move.")
 
 
 def undo(move: Move) -> None:
