@@ -303,16 +303,3 @@ def test_what_will_fail_by_now_is_not_approved(paper: Paper) -> None:
     paper.findings.clear()
     assert refusal(paper.approve, move) == "changed_since_seen"
     assert paper.approve(move).status == Status.QUEUED
-
-
-def test_a_region_that_does_not_answer_is_a_finding(paper: Paper) -> None:
-    from migrations_app.preflight import look
-
-    for slug in ("us", "eu"):
-        Region.objects.filter(slug=slug).update(database="host=127.0.0.1 port=1 dbname=postgres")
-    us, eu = Region.objects.get(slug="us"), Region.objects.get(slug="eu")
-    found = look(AppMigration(app=paper.app, source_region=us, dest_region=eu))
-    failed = {finding["id"]: finding for finding in found if finding["outcome"] == "fail"}
-    assert list(failed) == ["PF101", "PF102"]
-    assert "us" in failed["PF101"]["found"]
-    assert failed["PF101"]["remedy"]
