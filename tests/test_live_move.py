@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import pytest
+
 from migrations_app import actions, queries
 from migrations_app.models import App, AppMigration, Region
+from migrations_app.move import Move
 from migrations_app.states import Status, Strategy
+from migrations_app.steps import copying_runtime
 from tests.conftest import Shop, carry, moved, reversed_, torn_down, traces
+from tests.test_commands import command
 from tests.test_guestbook_move import audited, under_traffic
 
 
@@ -65,3 +70,18 @@ def test_auto_is_live_where_that_is_possible_and_else_says_why_not(
     move = moved(triggered.app, "eu-west-1", strategy=queries.AUTO)
     assert (move.status, move.strategy) == (Status.COMPLETED, Strategy.SNAPSHOT)
     assert "PF404" in move.strategy_reason
+
+
+def test_both_sides_can_be_compared_while_the_move_is_under_way(
+    shop: Shop, us: Region, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+
+    def compare(move: Move) -> None:
+        found.append(command("verify_migration", str(move.row.pk)))
+        shop.sql(us, "UPDATE item SET name = 'changed' WHERE id = 1")
+
+    monkeypatch.setattr(copying_runtime, "skip", lambda move: "")
+    monkeypatch.setattr(copying_runtime, "do", compare)
+    assert moved_live(shop.app).status == Status.COMPLETED
+    assert [status for status, _ in found] == [0]
