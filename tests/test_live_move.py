@@ -10,10 +10,10 @@ from migrations_app import actions, queries
 from migrations_app.models import App, AppMigration, Region
 from migrations_app.move import Move
 from migrations_app.states import Status, Strategy
-from migrations_app.steps import copying_runtime
 from tests.conftest import Shop, carry, moved, reversed_, torn_down, traces
 from tests.test_commands import command
 from tests.test_guestbook_move import audited, under_traffic
+from tests.test_live_traps import while_copying
 
 
 def moved_live(app: App, dest: str = "eu-west-1") -> AppMigration:
@@ -81,7 +81,6 @@ def test_both_sides_can_be_compared_while_the_move_is_under_way(
         found.append(command("verify_migration", str(move.row.pk)))
         shop.sql(us, "UPDATE item SET name = 'changed' WHERE id = 1")
 
-    monkeypatch.setattr(copying_runtime, "skip", lambda move: "")
-    monkeypatch.setattr(copying_runtime, "do", compare)
+    while_copying(monkeypatch, compare)
     assert moved_live(shop.app).status == Status.COMPLETED
     assert [status for status, _ in found] == [0]

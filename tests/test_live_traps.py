@@ -58,10 +58,9 @@ def moved_live(shop: Shop) -> AppMigration:
 
 
 def while_copying(monkeypatch: pytest.MonkeyPatch, act: Callable[[Move], object]) -> None:
-    """`act` happens once the stream flows, before writes are blocked."""
-    before(monkeypatch, copying_runtime, act)
-    monkeypatch.setattr(copying_runtime, "skip", lambda move: "")
-    monkeypatch.setattr(copying_runtime, "undo", lambda move: None)
+    """`act` happens once the stream flows, before writes are blocked, in place of the copy of a program."""
+    for name, stand_in in (("skip", lambda move: ""), ("do", act), ("undo", lambda move: None)):
+        monkeypatch.setattr(copying_runtime, name, stand_in)
 
 
 def test_what_is_written_while_data_is_copied_comes_too(
@@ -77,8 +76,7 @@ def test_what_is_written_while_data_is_copied_comes_too(
             app.execute("UPDATE named SET what = 'changed' WHERE code = 'code 1'; TRUNCATE emptied")
             app.execute("INSERT INTO item (name) VALUES ('new')")
 
-    monkeypatch.setattr(copying_runtime, "skip", lambda move: "")
-    monkeypatch.setattr(copying_runtime, "do", write)
+    while_copying(monkeypatch, write)
     move = moved_live(shop)
     assert (move.status, move.last_error) == (Status.COMPLETED, "")
     assert shop.sql(eu, "SELECT id, name FROM item WHERE id IN (1, 2, 501) ORDER BY id") == [
@@ -208,7 +206,6 @@ def test_a_stream_that_falls_behind_is_told_with_figures_and_blocks_nothing(
         shop.sql(us, "INSERT INTO item (name) SELECT repeat('x', 1000) FROM generate_series(1, 200)")
 
     while_copying(monkeypatch, fall_behind)
-    monkeypatch.setattr(copying_runtime, "do", lambda move: fall_behind(move))
     move = moved_live(shop)
     blocker.__exit__(None, None, None)
     assert (move.status, move.last_error_code, move.writes_blocked_at) == (Status.FAILED, "lag_stays", None)
@@ -218,13 +215,11 @@ def test_a_stream_that_falls_behind_is_told_with_figures_and_blocks_nothing(
 
 
 def test_a_changed_schema_stops_the_move_by_name(shop: Shop, us: Region, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(copying_runtime, "skip", lambda move: "")
-    monkeypatch.setattr(copying_runtime, "undo", lambda move: None)
     for statement, table in (
         ("ALTER TABLE item ADD COLUMN colour text DEFAULT 'red'", "public.item"),
         ("CREATE TABLE late (n int PRIMARY KEY)", "public.late"),
     ):
-        monkeypatch.setattr(copying_runtime, "do", lambda move, statement=statement: shop.sql(us, statement))
+        while_copying(monkeypatch, lambda move, statement=statement: shop.sql(us, statement))  # type: ignore[misc]
         move = moved_live(shop)
         assert (move.status, move.last_error_code, move.writes_blocked_at) == (Status.FAILED, "schema_changed", None)
         assert table in move.last_error
@@ -233,11 +228,7 @@ def test_a_changed_schema_stops_the_move_by_name(shop: Shop, us: Region, monkeyp
 def test_a_slot_that_is_gone_ends_the_move_before_anything_is_blocked(
     shop: Shop, us: Region, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(copying_runtime, "skip", lambda move: "")
-    monkeypatch.setattr(copying_runtime, "undo", lambda move: None)
-    monkeypatch.setattr(
-        copying_runtime, "do", lambda move: tripwire.drop_slot(move.source_db, move.name, check=no_check)
-    )
+    while_copying(monkeypatch, lambda move: tripwire.drop_slot(move.source_db, move.name, check=no_check))
     move = moved_live(shop)
     assert (move.status, move.last_error_code, move.writes_blocked_at) == (Status.FAILED, "slot_missing", None)
 
@@ -275,9 +266,7 @@ def test_who_writes_at_the_destination_beside_the_stream_stops_the_move(
             app.execute("SET default_transaction_read_only = off")
             app.execute("UPDATE item SET name = 'stray' WHERE id = 3")
 
-    monkeypatch.setattr(copying_runtime, "skip", lambda move: "")
-    monkeypatch.setattr(copying_runtime, "undo", lambda move: None)
-    monkeypatch.setattr(copying_runtime, "do", write)
+    while_copying(monkeypatch, write)
     move = moved_live(shop)
     assert (move.status, move.last_error_code, move.writes_blocked_at) == (
         Status.FAILED,
@@ -305,8 +294,7 @@ def test_the_block_waits_for_a_long_writer_before_it_begins(
             blocked.append(writer[0].info.transaction_status)
         real(journal, field)
 
-    monkeypatch.setattr(copying_runtime, "skip", lambda move: "")
-    monkeypatch.setattr(copying_runtime, "do", begin)
+    while_copying(monkeypatch, begin)
     monkeypatch.setattr(Journal, "stamp", stamp)
     move = moved_live(shop)
     assert (move.status, blocked) == (Status.COMPLETED, [psycopg.pq.TransactionStatus.IDLE])

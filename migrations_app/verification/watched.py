@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from django.conf import settings
 
-from migrations_app.dataplane.database import touched
+from migrations_app.dataplane.database import touched, tripwire
 from migrations_app.dataplane.database.connection import Cluster, explained
 from migrations_app.dataplane.database.pgoutput import Table
 from migrations_app.dataplane.database.touched import Key, Touched
@@ -76,7 +76,7 @@ class Watched:
                 take(found)
                 read.add_all(found)
                 if advance:
-                    touched.advance(self._session, self._watch, found.lsn)
+                    tripwire.advance(self._session, self._watch, found.lsn)
         return read
 
 

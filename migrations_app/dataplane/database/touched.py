@@ -143,18 +143,6 @@ def read(
     return found
 
 
-def advance(connection: psycopg.Connection[Any], name: str, lsn: str) -> None:
-    """Let go of everything up to `lsn`."""
-    value(
-        connection,
-        "SELECT pg_replication_slot_advance(slot_name, %s::pg_lsn) FROM pg_replication_slots "
-        "WHERE slot_name = %s AND confirmed_flush_lsn < %s::pg_lsn",
-        lsn,
-        name,
-        lsn,
-    )
-
-
 def await_applied(
     connection: psycopg.Connection[Any], stream: str, lsn: str, *, deadline_seconds: float, check: Check
 ) -> None:

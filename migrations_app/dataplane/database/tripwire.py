@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import time
+from typing import Any
 
 import psycopg
 
@@ -31,14 +32,19 @@ def create(cluster: Cluster, name: str, *, patience_seconds: int) -> None:
 def arm(cluster: Cluster, name: str, lsn: str) -> None:
     """Move the slot on to `lsn`, unless it was made behind it: what was written before is of no interest."""
     with cluster.connect() as connection:
-        value(
-            connection,
-            "SELECT pg_replication_slot_advance(slot_name, %s::pg_lsn) FROM pg_replication_slots "
-            "WHERE slot_name = %s AND confirmed_flush_lsn < %s::pg_lsn",
-            lsn,
-            name,
-            lsn,
-        )
+        advance(connection, name, lsn)
+
+
+def advance(connection: psycopg.Connection[Any], name: str, lsn: str) -> None:
+    """Let a slot go of everything up to `lsn`."""
+    value(
+        connection,
+        "SELECT pg_replication_slot_advance(slot_name, %s::pg_lsn) FROM pg_replication_slots "
+        "WHERE slot_name = %s AND confirmed_flush_lsn < %s::pg_lsn",
+        lsn,
+        name,
+        lsn,
+    )
 
 
 def changes(cluster: Cluster, name: str) -> list[str]:
