@@ -40,6 +40,8 @@ def do(move: Move) -> None:
         if move.fact("shut"):  # an earlier attempt got as far as the hard fence
             fence.open_up(move.source_db, move.fact("source")["connect"])
         if move.is_live:
+            if move.app.blobs:
+                catch_up(move)  # before reads go there
             _bring_up_to_date(move)
             with comparing.under_the_stream(move) as comparison:
                 comparing.settle(move, comparison)
