@@ -39,11 +39,14 @@ _SESSIONS = """
 """
 
 
-# One that was busy a moment ago does not count as idle: it is between two statements of a request.
 _IDLE_OR_NOT = (
-    "SELECT pid, state = 'idle' AND backend_xid IS NULL AND state_change < clock_timestamp() - interval '10 ms'"
-    + _SESSIONS
+    "SELECT pid, state = 'idle' AND backend_xid IS NULL "
+    "AND state_change <= clock_timestamp() - make_interval(secs => %s)" + _SESSIONS
 )
+# One that was busy a moment ago does not count as idle: it is between two statements of a request. But for one that is
+# never idle for so long nobody waits while writes are blocked.
+_IDLE_SECONDS = 0.01
+_SOON_SECONDS = 0.1
 _BEGAN_BEFORE = " AND backend_start <= %s"
 # Also who stepped over the flag and holds a transaction id.
 _POSSIBLE_WRITERS = " AND (backend_start <= %s OR backend_xid IS NOT NULL)"
@@ -151,12 +154,14 @@ def _end_sessions(
     cluster: Cluster, which: str, began_before: datetime, *, grace_seconds: float, check: Check
 ) -> Settled:
     """End sessions while they are idle, and past the grace also those that are not, until none of `which` is left."""
-    give_up_at = time.monotonic() + grace_seconds
+    began = time.monotonic()
+    give_up_at = began + grace_seconds
     ended_idle = ended_busy = 0
     with cluster.admin() as admin:
         _await_starting_sessions(admin, cluster.dbname, check)
         while True:
-            sessions = rows(admin, _IDLE_OR_NOT + which, cluster.dbname, SESSION, began_before)
+            idle_for = _IDLE_SECONDS if time.monotonic() - began < _SOON_SECONDS else 0.0
+            sessions = rows(admin, _IDLE_OR_NOT + which, idle_for, cluster.dbname, SESSION, began_before)
             if not sessions:
                 return Settled(ended_idle, ended_busy)
             out_of_patience = time.monotonic() > give_up_at
@@ -169,7 +174,7 @@ def _end_sessions(
                     f"{len(sessions)} sessions in {cluster.dbname} at {cluster.region} do not end.", code="writers_left"
                 )
             check()
-            time.sleep(0.02)
+            time.sleep(0.005)
 
 
 def _prepared(admin: psycopg.Connection[Any], dbname: str) -> list[str]:
