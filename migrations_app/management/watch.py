@@ -75,7 +75,10 @@ def waits_for(move: AppMigration) -> str:
 
 
 def _headline(move: AppMigration) -> str:
-    return f"{move.kind} {move.pk}  {move.app}  {move.source_region} → {move.dest_region}  {move.status}"
+    # A rehearsal that went well is undone as an abort is, which would not be said of it.
+    rehearsed = move.ends_as == Status.COMPLETED and move.status == Status.ABORTING
+    status = "went well, is undone" if rehearsed else move.status
+    return f"{move.kind} {move.pk}  {move.app}  {move.source_region} → {move.dest_region}  {status}"
 
 
 def _circumstances(move: AppMigration) -> list[str]:

@@ -1,7 +1,7 @@
 """blocking_writes: raise the soft fence. From here on the app is read-only.
 
 What changes: first preflight looks once more at what may have changed since the start. In the live plan all that needs
-    no block comes next: the stream catches up, what was written is compared, blobs follow (ready.py). Then edges answer
+    no block comes next: the stream catches up, what was written is compared, blobs follow. Then edges answer
     unsafe methods with 503 app_migrating; new sessions in the source's database are read-only, older ones are ended; in
     the snapshot plan a tripwire slot stands at the fence.
 Done when: no session is left that can write, and the fence LSN is recorded.

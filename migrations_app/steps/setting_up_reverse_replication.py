@@ -1,6 +1,6 @@
 """setting_up_reverse_replication: keep the old region as a live replica.
 
-What changes: at the source the subscription to what way_back.py made at the destination, and the same replica
+What changes: at the source the subscription to the publication made at the destination, and the same replica
     identities. All before writes open, so no row is copied and none missed. A stream that kept the destination current
     until now rests, and is taken away once writes are open.
 Done when: a row written at the destination has arrived at the source.

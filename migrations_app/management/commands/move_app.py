@@ -81,12 +81,12 @@ def _plan_lines(plan: dict[str, Any]) -> list[str]:
     lines += [plan["strategy_reason"]] if plan["strategy_reason"] else []
     lines.append("")
     for number, step in enumerate(plan["steps"], 1):
+        if step["skip"]:
+            lines += [f"{number:>2} {step['step']}", f"     Skipped: {step['skip']}"]
+            continue
         expected = [size(step["bytes"])] if step["bytes"] is not None else []
         expected += [f"about {span(step['seconds'])}"] if step["seconds"] is not None else []
         lines.append(f"{number:>2} {step['step']:<32} {' in '.join(expected)}".rstrip())
-        if step["skip"]:
-            lines.append(f"     Skipped: {step['skip']}")
-            continue
         lines.append(f"     {step['what'][:1].upper()}{step['what'][1:]}")
         lines += [f"     Changes: {step['changes']}"] if step["changes"] else []
         lines += ["     ---- the point of no return ----"] if step["pivot"] else []
