@@ -13,12 +13,14 @@ from migrations_app import actions
 from migrations_app.dataplane.database import dump, identity, tripwire
 from migrations_app.dataplane.process import no_check
 from migrations_app.engine.journal import Journal
+from migrations_app.errors import TransientError
 from migrations_app.models import AppMigration, Region
 from migrations_app.move import Move
 from migrations_app.states import Status, Step, Strategy
 from migrations_app.steps import (
     comparing,
     copying_runtime,
+    flipping_routing,
     ready,
     restoring_data,
     setting_up_reverse_replication,
@@ -172,16 +174,16 @@ def test_a_runner_that_dies_behind_the_restore_restores_nothing_again(
 ) -> None:
     """What has streamed in would come a second time."""
     settings.MOVES_BACKOFF_MAX_SECONDS = 0.1
-    from migrations_app.errors import TransientError
-
     real = way_in.catch_up
     calls: list[Move] = []
+    made: list[object] = []
 
     def fail_once(move: Move) -> None:
         if not calls:
             shop.sql(us, "INSERT INTO item (name) VALUES ('streamed')")
             wait_until(lambda: shop.sql(eu, "SELECT count(*) FROM item WHERE name = 'streamed'") == [(1,)])
         calls.append(move)
+        made.append(shop.sql(eu, "SELECT oid FROM pg_subscription WHERE subname = %s", move.name))
         if len(calls) == 1:
             raise TransientError("The test says so.")
         real(move)
@@ -190,6 +192,7 @@ def test_a_runner_that_dies_behind_the_restore_restores_nothing_again(
     move = moved_live(shop)
     assert (move.status, move.last_error) == (Status.COMPLETED, "")
     assert shop.sql(eu, "SELECT count(*) FROM item WHERE name = 'streamed'") == [(1,)]
+    assert all(subscription == made[0] for subscription in made)
     restored = [run for run in move.step_runs.filter(step=Step.RESTORING_DATA) if "Restored" in str(run.acts)]
     assert len(restored) == 1
 
@@ -245,8 +248,6 @@ def test_wal_that_piles_up_ends_the_move_before_the_disk_is_full(
 def test_what_a_stubborn_session_writes_behind_the_fence_is_drained(
     shop: Shop, us: Region, eu: Region, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from migrations_app.steps import flipping_routing
-
     def write(move: Move) -> None:
         with shop.connect(us) as app:
             app.execute("SET default_transaction_read_only = off")
@@ -304,10 +305,18 @@ def test_the_block_waits_for_a_long_writer_before_it_begins(
 def test_what_is_written_by_force_behind_the_last_comparison_comes_too_and_is_compared(
     shop: Shop, us: Region, eu: Region, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settle = comparing.settle
+    settle, held_up = comparing.settle, threading.Event()
+
+    def hold_it_up() -> None:
+        with shop.cluster(eu).connect() as blocker, blocker.transaction():
+            blocker.execute("LOCK TABLE public.item IN EXCLUSIVE MODE")
+            held_up.set()
+            threading.Event().wait(1.0)  # the row comes later than everything that does not wait for it
 
     def settle_then_write(move: Move, comparison: StreamingComparison) -> None:
         settle(move, comparison)
+        threading.Thread(target=hold_it_up).start()
+        held_up.wait(10)
         with shop.connect(us) as app:
             app.execute("SET default_transaction_read_only = off")
             app.execute("INSERT INTO item (name) VALUES ('by force')")
