@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from migrations_app import actions, queries
+from migrations_app.dataplane import blobs
 from migrations_app.models import App, AppMigration, Region
-from migrations_app.move import Move
+from migrations_app.move import Move, bucket
 from migrations_app.states import Status, Strategy
-from tests.conftest import Shop, carry, moved, reversed_, torn_down, traces
+from migrations_app.steps import comparing, flipping_routing, routing
+from tests.conftest import Shop, before, carry, moved, reversed_, torn_down, traces
 from tests.test_commands import command
 from tests.test_guestbook_move import audited, under_traffic
 from tests.test_live_traps import while_copying
@@ -84,3 +88,41 @@ def test_both_sides_can_be_compared_while_the_move_is_under_way(
     while_copying(monkeypatch, compare)
     assert moved_live(shop.app).status == Status.COMPLETED
     assert [status for status, _ in found] == [0]
+
+
+def test_late_blobs_are_there_before_reads_are(
+    app: App, us: Region, eu: Region, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late = [blobs.join(bucket(region, app), "late.txt") for region in (us, eu)]
+    route, seen = routing.route, []
+
+    def look_first(move: Move, region: Region, *, fenced: bool) -> None:
+        if region == eu:
+            seen.append(blobs.is_file(late[1]))
+        route(move, region, fenced=fenced)
+
+    before(monkeypatch, flipping_routing, lambda move: blobs.write_text(late[0], "late"))
+    monkeypatch.setattr(routing, "route", look_first)
+    move = moved_live(app)
+    assert (move.status, move.last_error) == (Status.COMPLETED, "")
+    assert seen[0]
+
+
+def test_no_key_of_a_row_is_in_the_portals_database(
+    make_shop: Callable[..., Shop], us: Region, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be a secret, like the token of a session."""
+    shop = make_shop(schema="CREATE TABLE login (token text PRIMARY KEY, at timestamptz)")
+    keep, kept, on_the_books = comparing._keep, [], []
+
+    def look(move: Move, state: dict[str, Any]) -> None:
+        keep(move, state)
+        kept.append(json.dumps(state))
+        row = AppMigration.objects.get(pk=move.row.pk)
+        on_the_books.append(json.dumps([row.facts, row.verification, *(run.acts for run in row.step_runs.all())]))
+
+    monkeypatch.setattr(comparing, "_keep", look)
+    while_copying(monkeypatch, lambda move: shop.sql(us, "INSERT INTO login VALUES ('s3cret-token', now())"))
+    assert moved_live(shop.app).status == Status.COMPLETED
+    assert "s3cret-token" in " ".join(kept)
+    assert "s3cret-token" not in " ".join(on_the_books)
