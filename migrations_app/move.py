@@ -13,7 +13,7 @@ from migrations_app.dataplane.database.connection import Cluster
 from migrations_app.dataplane.runtime import Host
 from migrations_app.models import App, AppMigration, Region
 from migrations_app.progress import Details
-from migrations_app.states import Kind, Strategy
+from migrations_app.states import COPIES_LIVE, Kind
 
 
 class Move(ABC):
@@ -73,7 +73,7 @@ class Move(ABC):
     @property
     def is_live(self) -> bool:
         """Its data is copied while the app goes on writing, and a stream brings what is written meanwhile."""
-        return self.row.strategy in (Strategy.LIVE, Strategy.REHEARSAL)
+        return self.row.strategy in COPIES_LIVE
 
     @property
     def is_streamed(self) -> bool:

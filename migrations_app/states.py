@@ -36,6 +36,10 @@ class Strategy(TextChoices):
     REHEARSAL = "rehearsal"
 
 
+COPIES_LIVE = frozenset({Strategy.LIVE, Strategy.REHEARSAL})
+"""The app goes on writing while its data is copied."""
+
+
 class Act(TextChoices):
     """What a person can want of a move, and policy may ask a second person for (MOVES_FOUR_EYES)."""
 

@@ -20,7 +20,7 @@ from migrations_app.dataplane.database import copy_progress, stream
 from migrations_app.dataplane.database.connection import Cluster
 from migrations_app.engine.journal import Journal
 from migrations_app.engine.lease import claim
-from migrations_app.errors import AbortRequested, PermanentError, StepError
+from migrations_app.errors import AbortRequested, StepError
 from migrations_app.models import App, AppMigration, Region, StepRun
 from migrations_app.progress import Meter, TableProgress, sentence
 from migrations_app.states import Direction, RunStatus, Status, Step
@@ -189,16 +189,15 @@ def test_blobs_are_counted_in_bytes(shop: Shop, us: Region, eu: Region, tmp_path
 def test_a_stream_tells_its_lag(shop: Shop, us: Region, eu: Region) -> None:
     name = moved(shop.app, "eu-west-1").name_in_regions
     primary = shop.cluster(eu)
-    wait_until(lambda: stream.lag(primary, name)[0] == 0)
+    wait_until(lambda: stream.look_at_slot(primary, name).lag_bytes == 0)
     with shop.cluster(us).connect() as blocker:
         blocker.execute("BEGIN; SELECT 1 FROM public.item WHERE id = 7 FOR UPDATE")
         shop.sql(eu, "UPDATE item SET name = 'late' WHERE id = 7")
-        wait_until(lambda: stream.lag(primary, name)[0] > 0)
-        assert stream.lag(primary, name)[1] is not None
+        wait_until(lambda: stream.look_at_slot(primary, name).lag_bytes > 0)
+        assert stream.look_at_slot(primary, name).lag_seconds is not None
         blocker.execute("COMMIT")
-    wait_until(lambda: stream.lag(primary, name)[0] == 0)
-    with pytest.raises(PermanentError, match="no slot"):
-        stream.lag(primary, "other")
+    wait_until(lambda: stream.look_at_slot(primary, name).lag_bytes == 0)
+    assert stream.look_at_slot(primary, "other").wal_status == stream.MISSING
 
 
 # -- what is written ----------------------------------------------------------------------------------------------

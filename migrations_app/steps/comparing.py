@@ -44,25 +44,25 @@ def under_the_stream(move: Move) -> Iterator[StreamingComparison]:
 
 def compare_while_it_streams(move: Move) -> None:
     """All of it, but for what is written meanwhile and what no stream carries: that is left for the block."""
-    with under_the_stream(move) as comparison:
-        comparison.compare_rows()
-        comparison.compare_properties()
-        left = comparison.narrow()
-        report = comparison.report()
+    left, report = _compared_so_far(move)
     _settle_on(move, report)
     move.act(f"Left to be compared while writes are blocked: {left} rows.")
 
 
 def narrow(move: Move) -> None:
     """Right before the block: leave as little for it as can be."""
-    with under_the_stream(move) as comparison:
-        comparison.compare_rows()
-        comparison.compare_properties()
-        left = comparison.narrow()
-        report = comparison.report()
+    left, report = _compared_so_far(move)
     if not report.equal:
         _settle_on(move, report)
     move.act(f"{left} rows have been written since they were compared.")
+
+
+def _compared_so_far(move: Move) -> tuple[int, Report]:
+    """How many rows are left to be compared, and what was found. What an earlier call has compared is not again."""
+    with under_the_stream(move) as comparison:
+        comparison.compare_rows()
+        comparison.compare_properties()
+        return comparison.narrow(), comparison.report()
 
 
 def compare_at_rest(move: Move) -> None:

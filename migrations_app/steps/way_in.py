@@ -1,9 +1,9 @@
 """The stream that keeps the destination current until the pivot: begun by the live plan, found by a reverse.
 
 In the live plan it bears the move's name. reserving_dest publishes at the source, dumping_data makes the slot with the
-dump's snapshot, restoring_data subscribes at the destination, and behind the pivot setting_up_reverse_replication ends
-it. A slot keeps WAL at the source for as long as it is there, so it is watched from the first moment, and goes first
-when the move is undone.
+dump's snapshot, restoring_data subscribes at the destination. Behind the pivot setting_up_reverse_replication lets it
+rest, and completed takes it away. A slot keeps WAL at the source for as long as it is there, so it is watched from the
+first moment, and goes first when the move is undone.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 from django.conf import settings
 
-from migrations_app.dataplane.database import identity, proof, replication, stream, tripwire
-from migrations_app.dataplane.database.stream import MISSING, Applying, Sending
+from migrations_app.dataplane.database import identity, lsn, proof, replication, stream, tripwire
+from migrations_app.dataplane.database.stream import MISSING, Applying, Sending, Slot
 from migrations_app.dataplane.process import Check
 from migrations_app.errors import PermanentError
 from migrations_app.move import Move
@@ -102,7 +102,7 @@ def watched(move: Move) -> Check:
         nonlocal looked_at
         move.check()
         if time.monotonic() - looked_at > _LOOK_SECONDS:
-            _refuse_slot_trouble(move, stream.look_at_primary(move.source_db, stream_name(move)))
+            _refuse_slot_trouble(move, stream.look_at_slot(move.source_db, stream_name(move)))
             looked_at = time.monotonic()
 
     return check
@@ -133,7 +133,7 @@ def catch_up(move: Move) -> None:
         _refuse_slot_trouble(move, sending)
         _refuse_stopped(move, applying)
         _refuse_drift(move, sending, applying)
-        now = _Sample(time.monotonic(), _as_int(sending.position), sending.lag_bytes)
+        now = _Sample(time.monotonic(), lsn.number(sending.position), sending.lag_bytes)
         if sending.active and now.lag <= limit:
             move.act(f"{move.dest} is {now.lag} bytes behind {move.source}, {limit} are allowed.")
             return
@@ -167,16 +167,16 @@ def _lag_stays(move: Move, first: _Sample, last: _Sample) -> PermanentError:
     )
 
 
-def _refuse_slot_trouble(move: Move, sending: Sending) -> None:
-    if sending.wal_status in (MISSING, "lost"):
+def _refuse_slot_trouble(move: Move, slot: Slot) -> None:
+    if slot.wal_status in (MISSING, "lost"):
         raise PermanentError(
-            f"Slot {stream_name(move)} is {sending.wal_status} in {move.source}: what it kept for {move.dest} is gone.",
+            f"Slot {stream_name(move)} is {slot.wal_status} in {move.source}: what it kept for {move.dest} is gone.",
             hint=f"Raise max_slot_wal_keep_size in {move.source}, then request the move again.",
             code="slot_missing",
         )
-    if sending.room is None and sending.retained_bytes > settings.MOVES_REPLICA_WAL_BYTES:
+    if slot.room is None and slot.retained_bytes > settings.MOVES_REPLICA_WAL_BYTES:
         raise PermanentError(
-            f"{move.source} keeps {size(sending.retained_bytes)} of WAL for the move; "
+            f"{move.source} keeps {size(slot.retained_bytes)} of WAL for the move; "
             f"{size(settings.MOVES_REPLICA_WAL_BYTES)} are allowed.",
             hint="Move the app when it writes less, or raise MOVES_REPLICA_WAL_BYTES if the disk there has room.",
             code="wal_piles_up",
@@ -205,8 +205,3 @@ def _refuse_drift(move: Move, sending: Sending, applying: Applying) -> None:
             hint="No stream carries such a change. Request the move again once the schema stands still.",
             code="schema_changed",
         )
-
-
-def _as_int(lsn: str) -> int:
-    high, _, low = lsn.partition("/")
-    return (int(high, 16) << 32) + int(low, 16)

@@ -101,14 +101,14 @@ def _is_drained(primary: Cluster, name: str, lsn: str) -> bool:
     """The stream is confirmed up to `lsn`, or is within two seconds."""
     give_up_at = time.monotonic() + 2
     with primary.admin() as admin:
-        while not _is_confirmed(admin, name, lsn):
+        while not is_confirmed(admin, name, lsn):
             if time.monotonic() > give_up_at:
                 return False
             time.sleep(0.05)
     return True
 
 
-def _is_confirmed(primary: Connection[Any], name: str, lsn: str) -> bool | None:
+def is_confirmed(primary: Connection[Any], name: str, lsn: str) -> bool | None:
     """The slot's reader has everything up to `lsn`; None: there is no such slot."""
     found = rows(
         primary,
@@ -143,7 +143,7 @@ def drain(primary: Cluster, replica: Cluster, name: str, lsn: str, *, deadline_s
     prove_stream(primary, replica, deadline_seconds=deadline_seconds, check=check)
     with primary.admin() as at_primary, replica.connect() as at_replica:
         while True:
-            confirmed = _is_confirmed(at_primary, name, lsn)
+            confirmed = is_confirmed(at_primary, name, lsn)
             if confirmed is None:
                 raise PermanentError(
                     f"The slot {name} is gone from {primary.region}: the replica cannot be brought up to date.",

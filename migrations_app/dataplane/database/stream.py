@@ -12,8 +12,6 @@ import psycopg
 from migrations_app.dataplane.database.connection import Cluster, rows
 from migrations_app.dataplane.database.identity import tables, unstreamable
 from migrations_app.dataplane.database.proof import SENTINEL_SCHEMA
-from migrations_app.errors import PermanentError
-from migrations_app.progress import Lag
 
 MISSING = "missing"
 """Beside PostgreSQL's own words for the state of a slot: reserved, extended, unreserved, lost."""
@@ -23,8 +21,8 @@ Fingerprints = dict[str, str]
 
 
 @dataclass(frozen=True)
-class Sending:
-    """What the primary says of a stream. Sizes in bytes.
+class Slot:
+    """What the primary says of a stream's slot. Sizes in bytes.
 
     `lag_seconds` is replay_lag of pg_stat_replication: how long ago the primary had written what the replica confirmed
     last; 0 when it has confirmed all, None when nothing reads the slot. `reached`: confirmed up to the position asked
@@ -39,6 +37,12 @@ class Sending:
     lag_seconds: float | None
     reached: bool
     room: int | None
+
+
+@dataclass(frozen=True)
+class Sending(Slot):
+    """What the primary says of a stream: of its slot and of what is sent. `unpublished`: what is not, and should be."""
+
     unpublished: list[str]
     tables: Fingerprints
 
@@ -59,7 +63,7 @@ class Applying:
     tables: Fingerprints
 
 
-_SENDING = """
+_SLOT = """
 SELECT pg_current_wal_lsn()::text, s.wal_status, s.active,
        (pg_current_wal_lsn() - s.restart_lsn)::bigint,
        (pg_current_wal_lsn() - s.confirmed_flush_lsn)::bigint,
@@ -100,12 +104,16 @@ SELECT n.nspname || '.' || c.relname,
 """
 
 
+def look_at_slot(primary: Cluster, name: str) -> Slot:
+    """One query. Errors: those of the connection."""
+    with briefly(primary) as connection:
+        return _slot(connection, name, "")
+
+
 def look_at_primary(primary: Cluster, name: str, *, mark: str = "") -> Sending:
     """`mark`: the position to be asked about, e.g. `0/1A2B3C4`. Errors: those of the connection."""
     with briefly(primary) as connection:
-        position, wal_status, active, retained, lag, seconds, reached, room = connection.execute(
-            _SENDING, {"name": name, "mark": mark}
-        ).fetchone()  # type: ignore[misc]  # one row, whether there is a slot or not
+        slot = _slot(connection, name, mark)
         published = {
             tuple(row)
             for row in rows(
@@ -116,29 +124,26 @@ def look_at_primary(primary: Cluster, name: str, *, mark: str = "") -> Sending:
         if unpublished:
             unpublished -= set(unstreamable(connection))
         return Sending(
-            position=position,
-            wal_status=wal_status or MISSING,
-            active=bool(active),
-            retained_bytes=retained or 0,
-            lag_bytes=lag or 0,
-            lag_seconds=seconds,
-            reached=bool(reached),
-            room=room,
+            **vars(slot),
             unpublished=sorted(".".join(table) for table in unpublished),
             tables=fingerprints(connection),
         )
 
 
-def lag(primary: Cluster, name: str) -> Lag:
-    """How far the reader of the slot is behind, as Sending has it: one query, on a session of its own.
-
-    Errors: PermanentError `slot_missing`; those of the connection.
-    """
-    with briefly(primary) as connection:
-        _, wal_status, _, _, size, seconds, *_ = connection.execute(_SENDING, {"name": name, "mark": ""}).fetchone()  # type: ignore[misc]  # as above
-    if wal_status is None:
-        raise PermanentError(f"There is no slot {name} in {primary.region}.", code="slot_missing")
-    return size, seconds
+def _slot(connection: psycopg.Connection[Any], name: str, mark: str) -> Slot:
+    position, wal_status, active, retained, lag, seconds, reached, room = connection.execute(
+        _SLOT, {"name": name, "mark": mark}
+    ).fetchone()  # type: ignore[misc]  # one row, whether there is a slot or not
+    return Slot(
+        position=position,
+        wal_status=wal_status or MISSING,
+        active=bool(active),
+        retained_bytes=retained or 0,
+        lag_bytes=lag or 0,
+        lag_seconds=seconds,
+        reached=bool(reached),
+        room=room,
+    )
 
 
 def look_at_replica(replica: Cluster, name: str) -> Applying:

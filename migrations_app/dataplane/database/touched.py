@@ -15,8 +15,10 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from migrations_app.dataplane.database.connection import Cluster, rows, value
+from migrations_app.dataplane.database.connection import Cluster, value
+from migrations_app.dataplane.database.lsn import number, worded
 from migrations_app.dataplane.database.pgoutput import Change, Decoder, Table
+from migrations_app.dataplane.database.proof import is_confirmed
 from migrations_app.dataplane.database.tripwire import drop_slot
 from migrations_app.dataplane.process import Check
 from migrations_app.errors import PermanentError, TransientError
@@ -66,15 +68,6 @@ class Touched:
         self.lsn, self.complete = later.lsn, later.complete
 
 
-def worded(lsn: int) -> str:
-    return f"{lsn >> 32:X}/{lsn & 0xFFFFFFFF:X}"
-
-
-def _number(lsn: str) -> int:
-    high, low = lsn.split("/")
-    return (int(high, 16) << 32) + int(low, 16)
-
-
 def stream_of(slot: str) -> str:
     """Name of the stream that the slot is of or beside."""
     return slot.removesuffix("_watch").removesuffix("_check")
@@ -121,7 +114,7 @@ def read(
     # A commit of our own flushes what others committed without waiting for the disk. Its message ends where a record
     # does; the end of what is flushed may lie within a commit, which would be passed over.
     end = value(connection, f"SELECT {_NUMBER.format(_EMITTED)}")
-    first = _number(after) if after else 0
+    first = number(after) if after else 0
     with connection.cursor(binary=True) as cursor:
         for lsn, message in cursor.stream(
             f"SELECT {_NUMBER.format('lsn')}, data FROM pg_logical_slot_peek_binary_changes("  # noqa: S608
@@ -152,15 +145,10 @@ def await_applied(
     """
     give_up_at = time.monotonic() + deadline_seconds
     while True:
-        found = rows(
-            connection,
-            "SELECT confirmed_flush_lsn >= %s::pg_lsn FROM pg_replication_slots WHERE slot_name = %s",
-            lsn,
-            stream,
-        )
-        if not found:
+        confirmed = is_confirmed(connection, stream, lsn)
+        if confirmed is None:
             raise PermanentError(f"The stream's slot {stream} is gone.", code="slot_missing")
-        if found[0][0]:
+        if confirmed:
             return
         if time.monotonic() > give_up_at:
             raise TransientError(

@@ -15,7 +15,7 @@ from migrations_app.management.base import EXIT_FAILED, PortalCommand
 from migrations_app.models import AppMigration
 from migrations_app.move import cluster
 from migrations_app.permissions import Verb
-from migrations_app.states import ReplicaState, Status, Strategy
+from migrations_app.states import COPIES_LIVE, ReplicaState, Status
 from migrations_app.verification.anytime import compare_anytime
 from migrations_app.verification.report import Depth, Report
 
@@ -57,7 +57,7 @@ def _sides(move: AppMigration) -> tuple[Cluster, Cluster]:
     if move.status == Status.COMPLETED and kept and kept.state == ReplicaState.RETAINED:
         return dest, source
     if (
-        move.strategy in (Strategy.LIVE, Strategy.REHEARSAL)
+        move.strategy in COPIES_LIVE
         and move.status == Status.RUNNING
         and not move.pivot_at
         and proof.is_streaming(source, move.name_in_regions)
