@@ -9,8 +9,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from migrations_app import alarms
-from migrations_app.admin.display import NOTHING, link, time_column
-from migrations_app.admin.sight import LookOnly, user_of
+from migrations_app.admin.sight import LookOnly
+from migrations_app.dashboard.display import NOTHING, link, time_column
+from migrations_app.dashboard.viewer import user_of
 from migrations_app.models import Alarm
 
 

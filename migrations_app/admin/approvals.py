@@ -10,9 +10,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.html import format_html
 
-from migrations_app.admin.consent import asked_by, time_limit
-from migrations_app.admin.display import NOTHING, badge, link, page_of, route_column, time_column
-from migrations_app.admin.sight import LookOnly, TeamFilter, user_of
+from migrations_app.admin.sight import LookOnly, TeamFilter
+from migrations_app.dashboard.consent import asked_by, time_limit
+from migrations_app.dashboard.display import NOTHING, badge, link, page_of, route_column, time_column
+from migrations_app.dashboard.viewer import user_of
 from migrations_app.models import AppMigration, Approval
 from migrations_app.permissions import in_sight
 from migrations_app.states import ApprovalState

@@ -12,12 +12,13 @@ from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
 from migrations_app import permissions, queries, rules
-from migrations_app.admin.buttons import Button
-from migrations_app.admin.display import NOTHING, badge
 from migrations_app.admin.recording import Recorded
-from migrations_app.admin.requesting import everywhere, request_move
-from migrations_app.admin.sight import NeverDeleted, TeamFilter, user_of
+from migrations_app.admin.sight import NeverDeleted, TeamFilter
 from migrations_app.admin.trail import WithTrail
+from migrations_app.dashboard.buttons import Button
+from migrations_app.dashboard.display import NOTHING, badge
+from migrations_app.dashboard.requesting import everywhere, request_move
+from migrations_app.dashboard.viewer import user_of
 from migrations_app.models import App, AppMigration
 from migrations_app.permissions import Verb
 from migrations_app.states import ACTIVE

@@ -11,9 +11,10 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from migrations_app import audit, permissions
-from migrations_app.admin.confirming import as_http
-from migrations_app.admin.display import NOTHING, time_column
-from migrations_app.admin.sight import InSight, LookOnly, user_of
+from migrations_app.admin.sight import InSight, LookOnly
+from migrations_app.dashboard.confirming import as_http
+from migrations_app.dashboard.display import NOTHING, time_column
+from migrations_app.dashboard.viewer import user_of
 from migrations_app.models import AuditEvent
 from migrations_app.permissions import Verb
 

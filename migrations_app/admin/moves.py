@@ -7,16 +7,27 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 
 from migrations_app import approvals, estimates, queries
-from migrations_app.admin.buttons import buttons_of
-from migrations_app.admin.confirming import confirm
-from migrations_app.admin.consent import asked_by, time_limit
-from migrations_app.admin.display import NOTHING, badge, link, moment, route, route_column, time_column, web_link, who
-from migrations_app.admin.findings import comparison_of, findings_of
-from migrations_app.admin.sight import InSight, LookOnly, TeamFilter, user_of
-from migrations_app.admin.standing import blocked_for, standing, step_rows
+from migrations_app.admin.sight import InSight, LookOnly, TeamFilter
 from migrations_app.admin.trail import WithTrail
-from migrations_app.admin.verbs import DEEDS
 from migrations_app.clock import database_now
+from migrations_app.dashboard.buttons import buttons_of
+from migrations_app.dashboard.confirming import confirm
+from migrations_app.dashboard.consent import asked_by, time_limit
+from migrations_app.dashboard.display import (
+    NOTHING,
+    badge,
+    link,
+    moment,
+    route,
+    route_column,
+    time_column,
+    web_link,
+    who,
+)
+from migrations_app.dashboard.findings import comparison_of, findings_of
+from migrations_app.dashboard.standing import blocked_for, standing, step_rows
+from migrations_app.dashboard.verbs import DEEDS
+from migrations_app.dashboard.viewer import user_of
 from migrations_app.models import AppMigration, Approval, AuditEvent
 from migrations_app.states import TERMINAL, Status
 

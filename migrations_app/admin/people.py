@@ -11,10 +11,11 @@ from django.db import transaction
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from migrations_app.admin.display import NOTHING
 from migrations_app.admin.recording import Recorded
-from migrations_app.admin.sight import NeverDeleted, user_of
+from migrations_app.admin.sight import NeverDeleted
 from migrations_app.admin.trail import WithTrail
+from migrations_app.dashboard.display import NOTHING
+from migrations_app.dashboard.viewer import user_of
 from migrations_app.rules import ROLES
 
 _FLAGS = ["is_active", "is_staff", "is_superuser"]

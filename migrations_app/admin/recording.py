@@ -11,7 +11,7 @@ from django.forms import BaseForm, ModelChoiceField, ModelMultipleChoiceField
 from django.http import HttpRequest
 
 from migrations_app import actions
-from migrations_app.admin.sight import user_of
+from migrations_app.dashboard.viewer import user_of
 from migrations_app.models import App
 
 

@@ -7,11 +7,12 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 
 from migrations_app import approvals
-from migrations_app.admin.buttons import buttons_of
-from migrations_app.admin.display import NOTHING, badge, link, log_of, span, time_column, unbroken
-from migrations_app.admin.sight import InSight, LookOnly, TeamFilter, user_of
-from migrations_app.admin.standing import notes_on
+from migrations_app.admin.sight import InSight, LookOnly, TeamFilter
 from migrations_app.admin.trail import WithTrail
+from migrations_app.dashboard.buttons import buttons_of
+from migrations_app.dashboard.display import NOTHING, badge, link, log_of, span, time_column, unbroken
+from migrations_app.dashboard.standing import notes_on
+from migrations_app.dashboard.viewer import user_of
 from migrations_app.models import SourceReplica
 from migrations_app.states import Act, ReplicaState
 from migrations_app.units import size

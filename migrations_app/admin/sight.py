@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import Any
 
 from django.contrib import admin
-from django.contrib.auth.models import User
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from migrations_app.dashboard.viewer import user_of
 from migrations_app.permissions import in_sight
-
-
-def user_of(request: HttpRequest) -> User:
-    """Who is logged in: the admin lets nobody else in."""
-    return cast(User, request.user)
 
 
 class NeverDeleted(admin.ModelAdmin):

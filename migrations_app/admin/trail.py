@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 
-from migrations_app.admin.display import list_of
+from migrations_app.dashboard.display import list_of
 from migrations_app.models import AuditEvent
 
 

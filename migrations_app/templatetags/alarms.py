@@ -6,14 +6,14 @@ from django import template
 from django.contrib.auth.models import User
 
 from migrations_app import alarms
-from migrations_app.admin.display import list_of, moment, page_of
+from migrations_app.dashboard.display import list_of, moment, page_of
 from migrations_app.models import Alarm
 from migrations_app.permissions import Verb, can
 
 register = template.Library()
 
 
-@register.inclusion_tag("admin/migrations_app/_alarms.html")
+@register.inclusion_tag("dashboard/_alarms.html")
 def open_alarms(user: User) -> dict[str, Any]:
     """What is wrong now, as far as the user sees it."""
     found = alarms.now_open(user) if can(user, Verb.VIEW) else []

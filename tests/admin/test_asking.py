@@ -11,8 +11,8 @@ from django.contrib.auth.models import User
 from django.urls import reverse
 
 from migrations_app import actions, approvals, queries
-from migrations_app.admin.display import moment
-from migrations_app.admin.findings import findings_of
+from migrations_app.dashboard.display import moment
+from migrations_app.dashboard.findings import findings_of
 from migrations_app.models import App, AppMigration, Approval, AuditEvent, Region
 from migrations_app.states import ApprovalState, Status
 from tests import on_paper

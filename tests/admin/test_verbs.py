@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import reverse
 
 from migrations_app import actions
-from migrations_app.admin.display import moment
+from migrations_app.dashboard.display import moment
 from migrations_app.models import App, AppMigration, Approval, AuditEvent, SourceReplica
 from migrations_app.states import ReplicaState, Status
 from tests import on_paper

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from migrations_app.admin.display import badge
 from migrations_app.approvals import bound_to
+from migrations_app.dashboard.display import badge
 from migrations_app.models import AppMigration
 
 

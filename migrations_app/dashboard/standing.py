@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any
 
 from migrations_app import approvals, queries
-from migrations_app.admin.consent import void_sentences, waits_sentence
-from migrations_app.admin.display import badge, log_of, moment, span, tone_of
 from migrations_app.clock import database_now
+from migrations_app.dashboard.consent import void_sentences, waits_sentence
+from migrations_app.dashboard.display import badge, log_of, moment, span, tone_of
 from migrations_app.engine.plan import PIVOT, plan_of
 from migrations_app.models import AppMigration, Approval, SourceReplica, StepRun
 from migrations_app.progress import sentence

@@ -15,11 +15,11 @@ from django.utils import timezone
 from django.utils.html import format_html
 
 from migrations_app import actions, permissions, queries
-from migrations_app.admin.confirming import BAD_REQUEST, as_http, problems_of
-from migrations_app.admin.display import page_of
-from migrations_app.admin.sight import user_of
-from migrations_app.admin.verbs import what_happened
 from migrations_app.consequences import asks_first, of_request
+from migrations_app.dashboard.confirming import BAD_REQUEST, as_http, problems_of
+from migrations_app.dashboard.display import page_of
+from migrations_app.dashboard.verbs import what_happened
+from migrations_app.dashboard.viewer import user_of
 from migrations_app.errors import Blocker, InvalidInput, Refused
 from migrations_app.models import App, AppMigration, Region
 from migrations_app.permissions import Verb, visible_apps
@@ -166,4 +166,4 @@ def _page(
         "sentences": [] if blockers else of_request(app),
         "asks_first": asks_first(Act.MOVE),
     }
-    return TemplateResponse(request, "admin/migrations_app/confirm.html", context, status=status)
+    return TemplateResponse(request, "dashboard/confirm.html", context, status=status)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -67,9 +67,42 @@ def moment(at: datetime | None) -> str:
     return f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S %Z}" if at else NOTHING
 
 
+def clock(at: datetime | None, text: str = "", *, counts: str = "") -> str:
+    """A time as an element, in the user's zone, with UTC on hover. `counts` is `since` or `until`: then `text` is how
+    long it is from or to then, and the browser counts on."""
+    if at is None:
+        return NOTHING
+    utc = at.astimezone(UTC)
+    iso = f"{utc:%Y-%m-%dT%H:%M:%SZ}"
+    attribute = format_html(' data-{}="{}"', counts, iso) if counts else ""
+    title = f"{utc:%Y-%m-%d %H:%M:%S} UTC"
+    return format_html('<time datetime="{}" title="{}"{}>{}</time>', iso, title, attribute, text or moment(at))
+
+
+def ago(at: datetime | None) -> str:
+    """How long ago a time is: the browser counts on."""
+    return clock(at, ticking((timezone.now() - at).total_seconds()), counts="since") if at else NOTHING
+
+
+def left(until: datetime | None) -> str:
+    """How long it is to a time: the browser counts on."""
+    return clock(until, ticking((until - timezone.now()).total_seconds()), counts="until") if until else NOTHING
+
+
+def ticking(seconds: float) -> str:
+    """A length of time whose last digit may change every second: 12 s, 3 min 05 s, 2 h 07 min, 4 d 3 h. Never negative.
+    static/portal/console.js counts on in the same words."""
+    whole = max(0, int(seconds))
+    for length, unit, rest, small in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= length:
+            parts = whole % length // rest
+            return f"{whole // length} {unit} {parts:02d} {small}" if unit != "d" else f"{whole // length} d {parts} h"
+    return f"{whole} s"
+
+
 def time_column(at: datetime | None) -> str:
     """A time in a list: date and time of day may stand on two lines."""
-    return unbroken(*moment(at).split(" ", 1))
+    return clock(at, unbroken(*moment(at).split(" ", 1)))
 
 
 def route(move: AppMigration) -> str:

@@ -15,14 +15,14 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 
 from migrations_app import actions, approvals, permissions, queries, rules
-from migrations_app.admin.buttons import address_of, is_dangerous, label_of
-from migrations_app.admin.consent import bound_to, facts_of, void_sentences
-from migrations_app.admin.display import page_of
-from migrations_app.admin.findings import findings_of
-from migrations_app.admin.sight import user_of
-from migrations_app.admin.verbs import DEEDS, what_happened
 from migrations_app.clock import database_now
 from migrations_app.consequences import asks_first, consequences
+from migrations_app.dashboard.buttons import address_of, is_dangerous, label_of
+from migrations_app.dashboard.consent import bound_to, facts_of, void_sentences
+from migrations_app.dashboard.display import page_of
+from migrations_app.dashboard.findings import findings_of
+from migrations_app.dashboard.verbs import DEEDS, what_happened
+from migrations_app.dashboard.viewer import user_of
 from migrations_app.errors import Blocker, Forbidden, InvalidInput, NotFound, PortalError, Refused
 from migrations_app.models import AppMigration
 from migrations_app.permissions import DECISIONS, Verb
@@ -118,7 +118,7 @@ def _page(
         "starts": starts,
         "changed": "changed_since_seen" in {problem.code for problem in problems},
     }
-    return TemplateResponse(request, "admin/migrations_app/confirm.html", context, status=status)
+    return TemplateResponse(request, "dashboard/confirm.html", context, status=status)
 
 
 def _title(verb: Verb, act: Act | None, move: AppMigration) -> str:

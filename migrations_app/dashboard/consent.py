@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from migrations_app import approvals, estimates
-from migrations_app.admin.display import NOTHING, link, moment, who
 from migrations_app.clock import database_now
+from migrations_app.dashboard.display import NOTHING, link, moment, who
 from migrations_app.models import App, AppMigration, Approval, AuditEvent, Region
 from migrations_app.states import STARTS, Act, ApprovalState, Status
 

@@ -1,0 +1,19 @@
+"""Where the console's own pages are, on the admin site."""
+
+from __future__ import annotations
+
+from django.contrib.admin import AdminSite
+from django.urls import URLPattern, path
+
+from migrations_app.dashboard import find, live, move_page, overview
+
+_MOVE = "migrations_app/appmigration/<uuid:move_id>"
+
+
+def pages(site: AdminSite) -> list[URLPattern]:
+    of_site = {"site": site}
+    return [
+        path("find/", site.admin_view(find.find), name="find"),
+        path("live/", live.polled(site, overview.news), of_site, name="overview_live"),
+        path(f"{_MOVE}/live/", live.polled(site, move_page.news), of_site, name="move_live"),
+    ]

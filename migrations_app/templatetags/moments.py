@@ -1,0 +1,12 @@
+"""Times as dashboard.display writes them."""
+
+from __future__ import annotations
+
+from django import template
+
+from migrations_app.dashboard import display
+
+register = template.Library()
+register.simple_tag(display.clock, name="clock")
+register.simple_tag(display.ago, name="ago")
+register.simple_tag(display.left, name="left")

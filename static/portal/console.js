@@ -1,0 +1,185 @@
+// What the console does in the browser. Everything works without it too, by plain links, forms and reloads.
+"use strict";
+
+(() => {
+  const STALE_AFTER = 6; // seconds: three polls that brought nothing
+
+  // -- the zone of this machine, for the server to write times in -------------------------------------------------
+
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if (zone) document.cookie = `timezone=${zone}; path=/; max-age=31536000; samesite=lax`;
+
+  // -- lengths of time count on (display.ticking has the same words) ----------------------------------------------
+
+  const two = (number) => String(number).padStart(2, "0");
+
+  function ticking(seconds) {
+    const s = Math.max(0, Math.floor(seconds));
+    if (s >= 86400) return `${Math.floor(s / 86400)} d ${Math.floor((s % 86400) / 3600)} h`;
+    if (s >= 3600) return `${Math.floor(s / 3600)} h ${two(Math.floor((s % 3600) / 60))} min`;
+    if (s >= 60) return `${Math.floor(s / 60)} min ${two(s % 60)} s`;
+    return `${s} s`;
+  }
+
+  // The server's clock counts, not this machine's: every answer tells what time it is there, to the second.
+  let ahead = 0;
+
+  function tick() {
+    const now = Date.now() / 1000 + ahead;
+    for (const time of document.querySelectorAll("time[data-since]"))
+      time.textContent = ticking(now - Date.parse(time.dataset.since) / 1000);
+    for (const time of document.querySelectorAll("time[data-until]"))
+      time.textContent = ticking(Date.parse(time.dataset.until) / 1000 - now);
+    showFreshness();
+  }
+
+  // -- how fresh the page is; past three misses nothing can be pressed until it is fresh again --------------------
+
+  let fresh = Date.now();
+  let trouble = "";
+  const live = () => document.getElementById("live");
+
+  function showFreshness() {
+    const shown = document.getElementById("freshness");
+    if (!shown || !live()) return;
+    const age = (Date.now() - fresh) / 1000;
+    const over = live().hasAttribute("data-over");
+    const stale = !over && age > STALE_AFTER;
+    document.body.classList.toggle("is-stale", stale);
+    const said = over
+      ? "It is over: nothing here changes any more."
+      : stale
+        ? `${trouble || "The portal does not answer."} What you see is ${ticking(age)} old; buttons are off until it is fresh.`
+        : `Updated ${ticking(age)} ago`;
+    const state = over ? "over" : stale ? "stale" : "fresh";
+    if (shown.dataset.state !== state) shown.dataset.state = state;
+    shown.textContent = said;
+    for (const button of document.querySelectorAll("[data-acts]")) shut(button, stale);
+  }
+
+  function shut(button, stale) {
+    if (button.matches("button, input")) {
+      if (stale && !button.disabled) {
+        button.disabled = true;
+        button.dataset.shut = "";
+      } else if (!stale && "shut" in button.dataset) {
+        button.disabled = false;
+        delete button.dataset.shut;
+      }
+    } else if (stale) {
+      button.setAttribute("aria-disabled", "true");
+    } else if (button.getAttribute("aria-disabled") === "true") {
+      button.removeAttribute("aria-disabled");
+    }
+  }
+
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest('a[data-acts][aria-disabled="true"]');
+    if (button) event.preventDefault();
+  });
+
+  document.addEventListener("htmx:afterRequest", (event) => {
+    if (event.target !== live()) return;
+    const { xhr } = event.detail;
+    if (xhr && (xhr.status === 200 || xhr.status === 204)) {
+      fresh = Date.now();
+      trouble = "";
+      const date = Date.parse(xhr.getResponseHeader("Date"));
+      if (!Number.isNaN(date) && Math.abs(date - Date.now()) > 2000) ahead = (date - Date.now()) / 1000;
+    } else if (xhr && xhr.status === 401) {
+      trouble = "You are logged out; reload to log in.";
+    } else if (xhr && (xhr.status === 403 || xhr.status === 404)) {
+      trouble = "You may not see this any more.";
+    } else {
+      trouble = "The portal does not answer.";
+    }
+    showFreshness();
+  });
+
+  // -- fragments: what was open stays open; the tab tells -----------------------------------------------------------
+
+  document.addEventListener("htmx:oobBeforeSwap", (event) => {
+    const { fragment, target } = event.detail;
+    for (const old of target.querySelectorAll("details[id]")) {
+      const fresh = fragment.querySelector(`#${CSS.escape(old.id)}`);
+      if (fresh) fresh.open = old.open;
+    }
+    for (const log of target.querySelectorAll("[data-tail]"))
+      log.closest("details")?.toggleAttribute("data-at-end", log.scrollHeight - log.scrollTop - log.clientHeight < 8);
+  });
+
+  document.addEventListener("htmx:oobAfterSwap", () => {
+    followTails();
+    tell();
+    mark(current, false);
+  });
+
+  function followTails() {
+    for (const log of document.querySelectorAll("details[open] [data-tail]")) log.scrollTop = log.scrollHeight;
+  }
+
+  function tell() {
+    const { title, tone } = live()?.dataset ?? {};
+    if (!title) return;
+    document.title = document.title.replace(/^.*(?= \| )/, () => title);
+    const icon = document.getElementById("icon");
+    const address = icon.getAttribute("href").replace(/[^/]+\.svg/, `${tone}.svg`);
+    if (icon.getAttribute("href") !== address) icon.setAttribute("href", address);
+  }
+
+  // -- a link to a step or a line of its log opens what it is in ----------------------------------------------------
+
+  function reveal() {
+    const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    if (!target) return;
+    for (let at = target; at; at = at.parentElement) if (at.matches("details")) at.open = true;
+    if (target.querySelector(":scope > details")) target.querySelector(":scope > details").open = true;
+    target.scrollIntoView({ block: "center" });
+  }
+
+  // -- keys ---------------------------------------------------------------------------------------------------------
+
+  let current = "";
+  const rows = () => [...document.querySelectorAll("[data-row], #result_list tbody tr")].filter((row) => row.offsetParent);
+
+  function mark(id, scroll = true) {
+    rows().forEach((row, place) => {
+      const chosen = id !== "" && (row.id || String(place)) === id;
+      row.classList.toggle("is-chosen", chosen);
+      if (chosen && scroll) {
+        row.scrollIntoView({ block: "nearest" });
+        const handle = row.querySelector("a, summary") ?? row;
+        handle.focus({ preventScroll: true });
+      }
+    });
+  }
+
+  function step(by) {
+    const all = rows();
+    if (!all.length) return;
+    const at = all.findIndex((row) => row.classList.contains("is-chosen"));
+    const next = Math.min(Math.max(at + by, 0), all.length - 1);
+    current = all[next].id || String(next);
+    mark(current);
+  }
+
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target.closest("input, textarea, select, [contenteditable]")) return;
+    if (event.key === "/") document.getElementById("find")?.focus();
+    else if (event.key === "j") step(1);
+    else if (event.key === "k") step(-1);
+    else if (event.key === "?") document.getElementById("keys")?.showModal();
+    else return;
+    event.preventDefault();
+  });
+
+  // -- forms that look themselves up again when something is chosen (new move) ---------------------------------------
+
+  addEventListener("hashchange", reveal);
+  document.documentElement.classList.add("has-script");
+  reveal();
+  tell();
+  tick();
+  setInterval(tick, 1000);
+})();
