@@ -16,7 +16,18 @@ from migrations_app.engine.plan import PIVOT, plan_of
 from migrations_app.errors import Blocker, InvalidInput, NotFound
 from migrations_app.models import App, AppMigration, Approval, Region, SourceReplica, StepRun
 from migrations_app.permissions import Verb, can, in_sight, visible_apps
-from migrations_app.states import ACTIVE, REPLICA_OPEN, WORKED, Act, Direction, Kind, RunStatus, Status, Strategy
+from migrations_app.states import (
+    ACTIVE,
+    REPLICA_OPEN,
+    TERMINAL,
+    WORKED,
+    Act,
+    Direction,
+    Kind,
+    RunStatus,
+    Status,
+    Strategy,
+)
 from migrations_app.window import windows_meet
 
 
@@ -280,3 +291,20 @@ def offers(row: AppMigration, *, user: User | None) -> list[Offer]:
             blockers = rules.forbids_asking_twice(waiting)
         found.append(Offer(verb, blockers, Act(waiting.act) if waiting and verb in decisions else None))
     return found
+
+
+def last_rehearsal(row: AppMigration) -> AppMigration | None:
+    """The app's own last one between the same regions that came to an end, whichever."""
+    return (
+        AppMigration.objects.filter(
+            app_id=row.app_id,
+            kind=Kind.REHEARSAL,
+            source_region=row.source_region,
+            dest_region=row.dest_region,
+            status__in=TERMINAL,
+        )
+        .exclude(pk=row.pk)
+        .order_by("-completed_at")
+        .prefetch_related("step_runs")
+        .first()
+    )
