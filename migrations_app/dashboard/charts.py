@@ -136,7 +136,8 @@ class Chart:
             y = self._y(point.value)
             x = slot * (place + 0.5) - wide / 2 if self.bars else self._x(point.at)
             text = f"{point.name}, {moment(point.at)}: " if point.name else f"{moment(point.at)}: "
-            marks.append(Mark(*_short(x, y, wide, HEIGHT - y), point.href, text + self.written(point.value)))
+            text += self.written(point.value)
+            marks.append(Mark(round(x, 1), round(y, 1), round(wide, 1), round(HEIGHT - y, 1), point.href, text))
         return marks
 
     @property
@@ -168,7 +169,3 @@ class Chart:
 
     def _y(self, value: float) -> float:
         return HEIGHT - (HEIGHT - _TOP) * max(value, 0) / self.top
-
-
-def _short(*numbers: float) -> tuple[float, ...]:
-    return tuple(round(number, 1) for number in numbers)
