@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import urllib.error
 import urllib.request
+from collections.abc import Iterable
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -70,7 +71,7 @@ class Portal:
         except (urllib.error.URLError, OSError):
             return False
 
-    # -- workers --------------------------------------------------------------------------------------------------------
+    # -- workers ------------------------------------------------------------------------------------------------------
 
     def work(self, region: Region | str) -> None:
         """Have a worker for that region, from here on."""
@@ -79,21 +80,20 @@ class Portal:
     def work_with_faults(self, region: Region | str, *faults: str) -> Path:
         """A worker with faults (tests/crashes/faults.py) in place of the sound one. In the folder answered with, a file
         for each fault that has struck; `pause` goes on as soon as there is one called `go`."""
-        self.end_workers(str(region))
+        self.end_workers([str(region)])
         struck = Path(mkdtemp(dir=self._marks))
         env = {**self.env, "FAULT": ",".join(faults), "FAULT_STRUCK": str(struck)}
         self._workers[str(region)] = Program(("-m", "tests.crashes.faults", str(region)), env)
         return struck
 
-    def end_workers(self, *regions: str) -> None:
-        """Of these regions, or all."""
-        for region in regions or [*self._workers]:
+    def end_workers(self, regions: Iterable[str]) -> None:
+        for region in regions:
             if worker := self._workers.pop(region, None):
                 worker.end()
 
     def end_faulty_workers(self) -> None:
         """The sound ones stay, for the next test."""
-        self.end_workers(*(name for name, worker in self._workers.items() if "FAULT" in worker.env) or ["none"])
+        self.end_workers([region for region, worker in self._workers.items() if "FAULT" in worker.env])
 
     def come_to_rest(self) -> None:
         """No worker works on anything: what is left of a test stands still."""
@@ -103,10 +103,10 @@ class Portal:
             try:
                 wait_until(lambda: not _horses(worker), _IDLE_SECONDS)  # noqa: B023
             except AssertionError:
-                self.end_workers(region)
+                self.end_workers([region])
 
     def end(self) -> None:
-        self.end_workers()
+        self.end_workers([*self._workers])
         self.stop_serving()
 
 
