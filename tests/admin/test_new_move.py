@@ -89,7 +89,12 @@ def test_a_closed_region_is_shown_with_why_and_cannot_be_chosen(shop: App, reque
 
 def test_the_regions_are_looked_at_once(shop: App, requester: User, monkeypatch: Any) -> None:
     asked, look = list[App](), queries.destinations
-    monkeypatch.setattr(queries, "destinations", lambda app: [asked.append(app), look(app)][1])
+
+    def destinations(app: App) -> Any:
+        asked.append(app)
+        return look(app)
+
+    monkeypatch.setattr(queries, "destinations", destinations)
     page(requester, "new_move", app="shop")
     assert asked == [shop]
 
