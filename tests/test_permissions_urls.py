@@ -99,7 +99,7 @@ PAGES = {
     "admin/new-move/where/": Page("request", "request"),
     "admin/new-move/look/": Page("request", "request"),
     "admin/migrations_app/auditevent/export/<str:kind>/": Page("export_audit", "export_audit"),
-    f"{MOVE}/<uuid:move_id>/approve/": verb_page("approve", post=409),  # without the fingerprint of what was seen
+    f"{MOVE}/<uuid:move_id>/approve/": verb_page("approve"),
     f"{MOVE}/<uuid:move_id>/reject/": verb_page("reject"),
     f"{MOVE}/<uuid:move_id>/withdraw/": verb_page("withdraw", post=409),  # somebody else's
     f"{MOVE}/<uuid:move_id>/abort/": verb_page("abort"),
