@@ -26,6 +26,8 @@ def outcome(verb: Verb, act: Act | None, move: AppMigration) -> list[Path]:
 def _paths(verb: Verb, act: Act | None, move: AppMigration) -> list[Path]:
     if verb in (Verb.REJECT, Verb.WITHDRAW):
         return [(f"The {move.kind}", [move.status, Status.ABORTED])] if act in STARTS else []
+    if verb is Verb.KEEP:
+        return []
     wanted = act if verb is Verb.APPROVE and act else Act(verb.value)
     if wanted is Act.TEARDOWN:
         states = [ReplicaState.RETAINED, ReplicaState.TEARING_DOWN, ReplicaState.TORN_DOWN]
