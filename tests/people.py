@@ -5,14 +5,11 @@ from __future__ import annotations
 from importlib import import_module
 
 from django.apps import apps
-from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.contrib.auth.models import Group, User
 
 ROLES = ("Viewer", "Requester", "Approver", "Operator", "Admin")
 
 PASSWORD = "a password of theirs"
-_HASHED = PBKDF2PasswordHasher().encode(PASSWORD, "salt", iterations=1)
-"""Made in no time, and checked by the portal's own hasher."""
 
 
 def establish_roles() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import messages
-from django.contrib.auth import authenticate, logout
+from django.contrib.auth import authenticate, logout, update_session_auth_hash
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
@@ -71,6 +71,8 @@ class Proof(forms.Form):
             more = "Once more" if left == 1 else f"{left} more times"
             raise forms.ValidationError(f"That is not your password. {more}, and you are logged out.", code="wrong")
         session.pop(_WRONG, None)
+        if known.password != user.password:  # hashed anew on the way, as Django does when it hashes better than before
+            update_session_auth_hash(self.request, known)
         return ""
 
     @property

@@ -41,7 +41,7 @@ def _paths(verb: Verb, act: Act | None, move: AppMigration) -> list[Path]:
     if wanted is Act.REVERSE and (move.status in TERMINAL or move.pivot_at):
         return _back(move)
     undone = [Status.ABORTING] if move.kind == Kind.REHEARSAL else []
-    return [(f"The {move.kind}", [move.status, Status.RUNNING, *undone, Status.COMPLETED])]
+    return [(f"The {move.kind}", [move.status, Status.QUEUED, Status.RUNNING, *undone, Status.COMPLETED])]
 
 
 def _back(move: AppMigration) -> list[Path]:
