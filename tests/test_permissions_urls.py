@@ -97,6 +97,10 @@ PAGES = {
     "admin/auth/user/<id>/password/": Page("edit_users", "edit_users"),
     "admin/migrations_app/app/<int:app_id>/request-move/": verb_page("request"),
     "admin/migrations_app/auditevent/export/<str:kind>/": Page("export_audit", "export_audit"),
+    **{
+        f"admin/migrations_app/{model}/export/<str:kind>/": Page("view", "view")
+        for model in ("app", "appmigration", "region", "sourcereplica")
+    },
     f"{MOVE}/<uuid:move_id>/approve/": verb_page("approve", post=409),  # without the fingerprint of what was seen
     f"{MOVE}/<uuid:move_id>/reject/": verb_page("reject"),
     f"{MOVE}/<uuid:move_id>/withdraw/": verb_page("withdraw", post=409),  # somebody else's

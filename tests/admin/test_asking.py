@@ -188,7 +188,7 @@ def test_the_list_of_approvals_is_what_waits_and_leads_to_the_move(waiting: AppM
 
 
 def test_a_move_is_requested_from_the_apps_page(shop: App, requester: User) -> None:
-    assert open_and_shut(page(requester, "migrations_app_app_change", shop.pk)) == ({"Request a move"}, set())
+    assert open_and_shut(page(requester, "migrations_app_app_change", shop.pk)) == ({"Move it"}, set())
     form = page(requester, "migrations_app_app_request_move", shop.pk).content.decode()
     assert "Not before, in UTC" in form
     assert "nothing happens until somebody else approves it" in form
@@ -240,7 +240,7 @@ def test_what_cannot_be_meant_is_a_bad_request(shop: App, requester: User) -> No
 
 def test_a_second_request_is_refused_on_the_page(waiting: AppMigration, requester: User) -> None:
     _, shut = open_and_shut(page(requester, "migrations_app_app_change", waiting.app.pk))
-    assert shut == {"Request a move"}
+    assert shut == {"Move it"}
     again = {"dest": "eu-west-1", "strategy": "snapshot", "reason": "again"}
     response = send(requester, "migrations_app_app_request_move", waiting.app.pk, **again)
     assert response.status_code == 409
