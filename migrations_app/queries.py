@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
+from django.db.models import Count, Prefetch
 
 from migrations_app import approvals, rules
 from migrations_app.clock import database_now
@@ -16,7 +18,19 @@ from migrations_app.engine.plan import PIVOT, plan_of
 from migrations_app.errors import Blocker, InvalidInput, NotFound
 from migrations_app.models import App, AppMigration, Approval, Region, SourceReplica, StepRun
 from migrations_app.permissions import Verb, can, in_sight, visible_apps
-from migrations_app.states import ACTIVE, REPLICA_OPEN, WORKED, Act, Direction, Kind, RunStatus, Status, Strategy
+from migrations_app.states import (
+    ACTIVE,
+    REPLICA_OPEN,
+    TERMINAL,
+    WORKED,
+    Act,
+    ApprovalState,
+    Direction,
+    Kind,
+    RunStatus,
+    Status,
+    Strategy,
+)
 from migrations_app.window import windows_meet
 
 
@@ -82,6 +96,39 @@ def active_move(slug: str, *, viewer: User | None) -> AppMigration | None:
     )
 
 
+def active_moves(*, viewer: User | None) -> list[AppMigration]:
+    """Every move that is not over, the longest under way first; open_run() of each costs no query."""
+    going_on = StepRun.objects.filter(ended_at__isnull=True).order_by("id")
+    return list(
+        in_sight(AppMigration.objects.all(), viewer)
+        .filter(status__in=ACTIVE)
+        .select_related("app", "source_region", "dest_region", "requested_by")
+        .prefetch_related(Prefetch("step_runs", queryset=going_on, to_attr="open_runs"))
+        .order_by("initiated_at")
+    )
+
+
+def open_run(row: AppMigration) -> StepRun | None:
+    """The attempt that goes on, or waits; of a move from active_moves()."""
+    runs: list[StepRun] = row.open_runs  # type: ignore[attr-defined]
+    return runs[-1] if runs else None
+
+
+def open_approvals(*, viewer: User | None) -> list[Approval]:
+    """What waits for a decision, the longest first."""
+    return list(
+        Approval.objects.filter(state=ApprovalState.OPEN, migration__in=in_sight(AppMigration.objects.all(), viewer))
+        .select_related("migration__app", "migration__source_region", "migration__dest_region", "requested_by")
+        .order_by("requested_at")
+    )
+
+
+def apps_by_region(*, viewer: User | None) -> dict[int, int]:
+    """How many of the apps that the viewer sees live where, by the region's key."""
+    counted = visible_apps(viewer).order_by().values_list("region").annotate(Count("pk"))
+    return dict(counted)
+
+
 def latest_move(slug: str, *, viewer: User | None) -> AppMigration:
     found = AppMigration.objects.filter(app=app(slug, viewer=viewer)).order_by("-initiated_at").first()
     if found is None:
@@ -93,14 +140,15 @@ def replicas_in_use(*, viewer: User | None) -> list[SourceReplica]:
     return list(
         in_sight(SourceReplica.objects.all(), viewer)
         .filter(state__in=REPLICA_OPEN)
+        .defer("history")
         .select_related("app", "region", "migration__source_region", "migration__dest_region")
     )
 
 
 def steps_of(row: AppMigration) -> list[dict[str, Any]]:
     """The eleven steps in the plan's order, each with its latest run: `step, state, seconds, attempts, reason, undone,
-    undo (its latest run: state, reason, acts), progress (0..1 or None), details (as progress.Meter writes them, or
-    None), acts`. `state` is a RunStatus or "pending"."""
+    undo (its latest run: state, reason, acts), progress (0..1 or None), details (as progress.Meter writes them, without
+    the samples, or None), acts`. `state` is a RunStatus or "pending"."""
     runs: dict[str, list[StepRun]] = {}
     undos: dict[str, StepRun] = {}
     for run in row.step_runs.order_by("id"):
@@ -127,12 +175,17 @@ def steps_of(row: AppMigration) -> list[dict[str, Any]]:
                 "progress": last.progress_done / last.progress_total
                 if last and last.progress_total and last.progress_done is not None
                 else None,
-                "details": last.progress or None if last else None,
+                "details": _without_samples(last.progress) or None if last else None,
                 "reason": last.reason if last else "",
                 "acts": last.acts if last else [],
             }
         )
     return listed
+
+
+def _without_samples(kept: dict[str, Any]) -> dict[str, Any]:
+    """What is published of a run's progress: samples are for charts."""
+    return {name: of for name, of in kept.items() if name != "samples"}
 
 
 def describe_move(row: AppMigration) -> dict[str, Any]:
@@ -201,6 +254,7 @@ def circumstances(row: AppMigration) -> dict[str, Any]:
         "earliest_start": approvals.earliest_start(row, database_now())
         if row.status in (Status.AWAITING_APPROVAL, Status.QUEUED)
         else None,
+        "comments": [asdict(said) for said in comments(row)],
         "approvals": [describe_approval(approval) for approval in approvals_of(row)],
         "preflight": row.preflight,
         "blocked_seconds": blocked_seconds(row),
@@ -228,6 +282,25 @@ def waits_for_approval(row: AppMigration) -> bool:
 def approvals_of(row: AppMigration) -> list[Approval]:
     """Every request for consent about the move or its replica, the oldest first."""
     return list(row.approvals.select_related("requested_by", "decided_by").order_by("id"))
+
+
+COMMENT = "comment"
+"""The verb of a comment's event on the audit trail."""
+
+
+@dataclass(frozen=True)
+class Comment:
+    """What somebody said about a move; `text` is as they wrote it, with line breaks."""
+
+    who: str
+    at: datetime
+    text: str
+
+
+def comments(row: AppMigration) -> list[Comment]:
+    """The oldest first."""
+    said = row.audit_events.filter(verb=COMMENT).order_by("id").values_list("actor_name", "at", "reason")
+    return [Comment(*of) for of in said]
 
 
 def describe_approval(approval: Approval) -> dict[str, Any]:
@@ -269,6 +342,7 @@ def offers(row: AppMigration, *, user: User | None) -> list[Offer]:
         Verb.RETRY: lambda: rules.forbids_retry(row),
         Verb.REVERSE: lambda: rules.forbids_reverse(row, replica, facts),
         Verb.TEARDOWN: lambda: rules.forbids_teardown(row, replica, facts.active),
+        Verb.KEEP: lambda: rules.forbids_use_of(replica, "kept"),
     }
     decisions = (Verb.APPROVE, Verb.REJECT, Verb.WITHDRAW)
     found = []
@@ -280,3 +354,20 @@ def offers(row: AppMigration, *, user: User | None) -> list[Offer]:
             blockers = rules.forbids_asking_twice(waiting)
         found.append(Offer(verb, blockers, Act(waiting.act) if waiting and verb in decisions else None))
     return found
+
+
+def last_rehearsal(row: AppMigration) -> AppMigration | None:
+    """The app's own last one between the same regions that came to an end, whichever."""
+    return (
+        AppMigration.objects.filter(
+            app_id=row.app_id,
+            kind=Kind.REHEARSAL,
+            source_region=row.source_region,
+            dest_region=row.dest_region,
+            status__in=TERMINAL,
+        )
+        .exclude(pk=row.pk)
+        .order_by("-completed_at")
+        .prefetch_related("step_runs")
+        .first()
+    )

@@ -95,7 +95,9 @@ PAGES = {
         "view", "view", ok=(302, 302), of_app=True, hidden=(302, 403)
     ),
     "admin/auth/user/<id>/password/": Page("edit_users", "edit_users"),
-    "admin/migrations_app/app/<int:app_id>/request-move/": verb_page("request"),
+    "admin/new-move/": Page("request", "request", ok=(200, 400)),
+    "admin/new-move/where/": Page("request", "request"),
+    "admin/new-move/look/": Page("request", "request"),
     "admin/migrations_app/auditevent/export/<str:kind>/": Page("export_audit", "export_audit"),
     **{
         f"admin/migrations_app/{model}/export/<str:kind>/": Page("view", "view")
@@ -108,6 +110,8 @@ PAGES = {
     f"{MOVE}/<uuid:move_id>/retry/": verb_page("retry"),
     f"{MOVE}/<uuid:move_id>/reverse/": verb_page("reverse"),
     f"{MOVE}/<uuid:move_id>/teardown/": verb_page("teardown"),
+    f"{MOVE}/<uuid:move_id>/keep/": verb_page("keep"),
+    f"{MOVE}/<uuid:move_id>/comment/": Page("", "comment", (405, 302), True, hidden=(405, 404), hides_first=True),
 }
 OPEN_TO_ALL = {"healthz", "admin/login/"}
 

@@ -15,7 +15,7 @@ from migrations_app.dashboard.buttons import Button
 from migrations_app.dashboard.charts import Chart, Point
 from migrations_app.dashboard.display import ago, badge, clock, link, list_of, page_of, route, size, span
 from migrations_app.dashboard.history import Map, map_of
-from migrations_app.dashboard.requesting import everywhere
+from migrations_app.dashboard.move_form import everywhere
 from migrations_app.models import App, AppMigration, SourceReplica
 from migrations_app.permissions import Verb
 from migrations_app.states import ACTIVE, REPLICA_OPEN, ReplicaState
@@ -72,7 +72,7 @@ def blocked_chart(moves: Iterable[AppMigration]) -> Chart:
 def _buttons(app: App, viewer: User) -> list[Button]:
     if not permissions.can(viewer, Verb.REQUEST, app):
         return []
-    address = reverse("admin:migrations_app_app_request_move", args=[app.pk])
+    address = f"{reverse('admin:new_move')}?app={app.slug}"
     return [Button("Move it", address, everywhere(queries.destinations(app)))]
 
 
