@@ -7,14 +7,16 @@ Everything else takes as long as it took.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import dataclass
+from datetime import datetime
 from statistics import median
 from typing import Any
 
 from django.db.models import QuerySet
 
 from migrations_app.engine.plan import plan_of
-from migrations_app.models import AppMigration
+from migrations_app.models import AppMigration, StepRun
 from migrations_app.states import Direction, Kind, RunStatus, Status, Step, Strategy
 from migrations_app.units import span
 
@@ -47,7 +49,28 @@ def estimate(row: AppMigration, findings: Iterable[dict[str, Any]]) -> dict[str,
     `bytes`: of tables and large objects, as preflight's `findings` tell, else as the app's last rehearsal found them.
     `seconds`: the sum over the steps that were measured, None if one that copies was not.
     """
-    rehearsal, earlier = _rehearsal(row), _earlier(row)
+    return by_strategy(row, findings, [Strategy(row.strategy)])[row.strategy]
+
+
+def by_strategy(
+    row: AppMigration, findings: Iterable[dict[str, Any]], strategies: Iterable[Strategy]
+) -> dict[str, dict[str, Any]]:
+    """estimate(), were the move by each of the strategies. The earlier moves are looked up once."""
+    found, rehearsal, earlier = list(findings), _rehearsal(row), _earlier(row)
+    expected = {}
+    for strategy in strategies:
+        planned = copy(row)
+        planned.strategy = strategy
+        expected[str(strategy)] = _estimate(planned, found, rehearsal, earlier)
+    return expected
+
+
+def _estimate(
+    row: AppMigration,
+    findings: list[dict[str, Any]],
+    rehearsal: AppMigration | None,
+    earlier: list[AppMigration],
+) -> dict[str, Any]:
     figures = {name: count for finding in findings for name, count in finding.get("figures", {}).items()}
     if rehearsal:
         then = {"bytes": _data_of(rehearsal), **{name: rehearsal.fact(name) for name in ("blobs", "blob_bytes")}}
@@ -85,6 +108,22 @@ def in_words(expected: dict[str, Any]) -> str:
         for seconds in (expected["seconds"], expected["blocked_seconds"])
     )
     return f"In all: {in_all}; writes blocked: {blocked}. By {expected['based_on']}."
+
+
+def time_left(row: AppMigration, run: StepRun | None, now: datetime) -> float | None:
+    """Seconds until a move that runs is completed, by what was expected of its steps and what the current one tells of
+    itself; None where one of those that are to come has not been measured."""
+    plan = plan_of(row.strategy)
+    here = plan.index(Step(row.current_step)) if row.current_step in plan else 0
+    expected = (row.estimate or {}).get("steps", {})
+    ahead = [expected.get(step, {}).get("seconds") for step in plan[here + 1 :] if step != Step.COMPLETED]
+    of_this = (run.progress or {}).get("seconds_left") if run else None
+    if of_this is None:
+        whole = expected.get(row.current_step, {}).get("seconds")
+        spent = (now - run.started_at).total_seconds() if run else 0.0
+        of_this = None if whole is None else max(0.0, whole - spent)
+    parts = [of_this, *ahead]
+    return None if None in parts else sum(part for part in parts if part is not None)
 
 
 def _rehearsal(row: AppMigration) -> AppMigration | None:

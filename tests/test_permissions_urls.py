@@ -95,7 +95,9 @@ PAGES = {
         "view", "view", ok=(302, 302), of_app=True, hidden=(302, 403)
     ),
     "admin/auth/user/<id>/password/": Page("edit_users", "edit_users"),
-    "admin/migrations_app/app/<int:app_id>/request-move/": verb_page("request"),
+    "admin/new-move/": Page("request", "request", ok=(200, 400)),
+    "admin/new-move/where/": Page("request", "request"),
+    "admin/new-move/look/": Page("request", "request"),
     "admin/migrations_app/auditevent/export/<str:kind>/": Page("export_audit", "export_audit"),
     f"{MOVE}/<uuid:move_id>/approve/": verb_page("approve", post=409),  # without the fingerprint of what was seen
     f"{MOVE}/<uuid:move_id>/reject/": verb_page("reject"),

@@ -8,7 +8,7 @@ from django.contrib.auth.models import Group
 from django.db import transaction
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import reverse
 from django.utils.html import format_html
 
 from migrations_app import permissions, queries, rules
@@ -17,7 +17,7 @@ from migrations_app.admin.sight import NeverDeleted, TeamFilter
 from migrations_app.admin.trail import WithTrail
 from migrations_app.dashboard.buttons import Button
 from migrations_app.dashboard.display import NOTHING, badge
-from migrations_app.dashboard.requesting import everywhere, request_move
+from migrations_app.dashboard.move_form import everywhere
 from migrations_app.dashboard.viewer import user_of
 from migrations_app.models import App, AppMigration
 from migrations_app.permissions import Verb
@@ -58,15 +58,6 @@ class AppAdmin(WithTrail, Recorded, NeverDeleted):
             kwargs["queryset"] = teams if permissions.sees_every_team(user) else teams.filter(user=user)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
-    def get_urls(self) -> list[URLPattern]:
-        page = path(
-            "<int:app_id>/request-move/",
-            self.admin_site.admin_view(request_move),
-            {"site": self.admin_site},
-            name="migrations_app_app_request_move",
-        )
-        return [page, *super().get_urls()]
-
     def changeform_view(
         self,
         request: HttpRequest,
@@ -92,8 +83,8 @@ class AppAdmin(WithTrail, Recorded, NeverDeleted):
     ) -> HttpResponse:
         app = context.get("original")
         if app and permissions.can(user_of(request), Verb.REQUEST, app):
-            address = reverse("admin:migrations_app_app_request_move", args=[app.pk])
-            context["buttons"] = [Button("Request a move", address, everywhere(queries.destinations(app)))]
+            address = f"{reverse('admin:new_move')}?app={app.slug}"
+            context["buttons"] = [Button("Move it", address, everywhere(queries.destinations(app)))]
         return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.display(ordering="owner__name")

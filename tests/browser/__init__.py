@@ -1,0 +1,1 @@
+"""The console as people use it: Chromium, a real portal (gunicorn), real workers and the sandbox's regions."""

@@ -1,0 +1,96 @@
+"""A portal that serves, a browser, and the people who sit before it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cache
+
+import pytest
+from django.contrib.auth.hashers import make_password
+from django.contrib.auth.models import User
+from django.db.models.functions import Now
+from playwright.sync_api import Browser, Page
+
+from migrations_app.engine.reconciler import HEARTBEAT
+from migrations_app.models import Heartbeat, Region
+from tests.browser import browsing
+from tests.browser.browsing import Desk
+from tests.browser.portal import Portal
+from tests.conftest import Shop
+from tests.people import person, team
+
+TEAM = "team-a"
+PASSWORD = "a-password-of-theirs"
+
+
+@pytest.fixture(scope="package")
+def chromium() -> Iterator[Browser]:
+    if not browsing.executable():
+        pytest.skip(f"no Chromium on PATH ({', '.join(browsing.NAMES)}): on Debian, apt-get install chromium")
+    with browsing.chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="package")
+def processes(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
+    processes = Portal(tmp_path_factory.mktemp("faults"))
+    yield processes
+    processes.end()
+
+
+@pytest.fixture
+def portal(chromium: Browser, regions: dict[str, Region], processes: Portal) -> Iterator[Portal]:
+    Heartbeat.objects.update_or_create(name=HEARTBEAT, defaults={"at": Now()})
+    yield processes
+    processes.come_to_rest()
+
+
+@pytest.fixture
+def desk(chromium: Browser, portal: Portal) -> Iterator[Desk]:
+    """Fails the test if a page did what a page must not do."""
+    desk = Desk(chromium, portal.url)
+    yield desk
+    desk.leave()
+    assert not desk.complaints, "\n".join(desk.complaints)
+
+
+@cache
+def _hashed() -> str:
+    return make_password(PASSWORD)
+
+
+def colleague(name: str, role: str) -> User:
+    """Somebody of the team that owns the shop, who can log in."""
+    user = person(name, role, TEAM)
+    User.objects.filter(pk=user.pk).update(password=_hashed())
+    user.refresh_from_db()
+    return user
+
+
+@pytest.fixture
+def rita(portal: Portal) -> User:
+    return colleague("rita", "Requester")
+
+
+@pytest.fixture
+def anna(portal: Portal) -> User:
+    return colleague("anna", "Approver")
+
+
+@pytest.fixture
+def olga(portal: Portal) -> User:
+    return colleague("olga", "Operator")
+
+
+@pytest.fixture
+def ours(shop: Shop) -> Shop:
+    """The shop, owned by the team."""
+    shop.app.owner = team(TEAM)
+    shop.app.save(update_fields=["owner"])
+    return shop
+
+
+@pytest.fixture
+def page(desk: Desk, olga: User) -> Page:
+    """The operator's."""
+    return desk.sit_down(olga)

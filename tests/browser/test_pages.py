@@ -1,0 +1,62 @@
+"""What holds on every page: it logs in, tells the time where one is, fits a narrow screen, and is walked by keys."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.contrib.auth.models import User
+from playwright.sync_api import Page, expect
+
+from migrations_app.models import AppMigration
+from tests import on_paper
+from tests.browser.browsing import Desk
+from tests.browser.conftest import PASSWORD, TEAM
+
+
+@pytest.fixture
+def done() -> AppMigration:
+    return on_paper.completed(on_paper.app("paper", TEAM))
+
+
+def test_a_person_logs_in_and_is_on_the_overview(desk: Desk, olga: User) -> None:
+    page = desk.sit_down(None)
+    page.get_by_label("Username").fill("olga")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    expect(page).to_have_url(f"{desk.url}/admin/")
+    expect(page.get_by_role("heading", level=1, name="Overview")).to_be_visible()
+
+
+def test_the_places_lead_to_every_list(page: Page, done: AppMigration) -> None:
+    names = page.get_by_role("navigation", name="Places").get_by_role("link").all_inner_texts()
+    assert {"Overview", "Moves", "Replicas", "Apps", "Regions", "Audit"} <= set(names)
+    for name in names:
+        page.get_by_role("navigation", name="Places").get_by_role("link", name=name, exact=True).click()
+        expect(
+            page.get_by_role("navigation", name="Places").get_by_role("link", name=name, exact=True)
+        ).to_have_attribute("aria-current", "page")
+
+
+def test_times_are_those_of_the_users_zone_with_utc_on_hover(desk: Desk, olga: User, done: AppMigration) -> None:
+    page = desk.sit_down(olga, timezone_id="Europe/Berlin")
+    page.goto(f"/admin/migrations_app/appmigration/{done.pk}/change/")
+    here = page.locator("time").filter(has_text=re.compile("CES?T$")).first
+    expect(here).to_be_visible()
+    expect(here).to_have_attribute("title", re.compile(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$"))
+
+
+def test_slash_goes_to_the_search_which_finds_an_app(page: Page, done: AppMigration) -> None:
+    page.keyboard.press("/")
+    page.keyboard.type("paper")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("/admin/migrations_app/"))
+    expect(page.get_by_role("main")).to_contain_text("paper")
+
+
+def test_a_question_mark_shows_the_keys_and_escape_closes_them(page: Page) -> None:
+    page.keyboard.press("?")
+    keys = page.get_by_role("dialog", name="Keys")
+    expect(keys).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(keys).to_be_hidden()
