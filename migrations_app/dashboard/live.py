@@ -73,18 +73,17 @@ def page(request: HttpRequest, template: str, live: Live, context: dict[str, Any
 
 def news(request: HttpRequest, live: Live) -> HttpResponse:
     """What has changed since the cursor; 204 if nothing has."""
-    known, has = request.GET.get("cursor"), live.cursor(request)
-    if known == has:
+    cursor, known = live.cursor(request), request.GET.get("cursor", " ")
+    if known == cursor:
         return HttpResponse(status=204)
-    had, now = (known or "").split("."), has.split(".")
-    if len(had) != len(now):
-        had = [""] * len(now)
+    has = cursor.split(".") if live.fragments else []
+    had = known.split(".") if known.count(".") == cursor.count(".") else [""] * len(has)
     parts = [
         _element(fragment, html, swap=True)
-        for fragment, html, before, after in zip(live.fragments, live.rendered(request), had, now, strict=True)
+        for fragment, html, before, after in zip(live.fragments, live.rendered(request), had, has, strict=False)
         if before != after
     ]
-    poller = render_to_string("dashboard/_poller.html", {"live": live, "cursor": has, "swap": True}, request)
+    poller = render_to_string("dashboard/_poller.html", {"live": live, "cursor": cursor, "swap": True}, request)
     return HttpResponse([poller, *parts])
 
 

@@ -136,7 +136,7 @@ def test_a_teardown_that_waits_is_decided_on_from_the_replica(shop: App, operato
     actions.teardown(move_id=move.pk, acting_user=operator, confirm="shop", reason="costs")
     admin = person("ada", "Admin")
     may, may_not = open_and_shut(page(admin, "migrations_app_sourcereplica_change", move.source_replica.pk))
-    assert may == {"Approve the teardown", "Reject the teardown", "Reverse"}
+    assert may == {"Approve the teardown", "Reject the teardown", "Keep until…", "Reverse"}
     assert may_not == {"Tear down"}
 
 
