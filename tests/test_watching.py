@@ -47,6 +47,7 @@ def test_the_watch_shows_figures_and_notices_a_subscription_that_is_switched_off
     assert (replica.wal_status, replica.lag_seconds is None, replica.lag_bytes is None) == ("reserved", False, False)
     assert replica.retained_bytes is not None
     assert replica.retained_bytes >= 0
+    assert [len(sample) for sample in replica.history] == [3]
 
     shop.sql(us, f"ALTER SUBSCRIPTION {move.name_in_regions} DISABLE")
     assert "is disabled" in look(move).problem
