@@ -6,16 +6,13 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 
-from migrations_app import approvals, queries
 from migrations_app.admin.listing import Empty, Exported
 from migrations_app.admin.sight import InSight, LookOnly, TeamFilter
 from migrations_app.admin.trail import WithTrail
-from migrations_app.dashboard.buttons import buttons_of
-from migrations_app.dashboard.display import NOTHING, badge, link, list_of, log_of, span, time_column, unbroken
-from migrations_app.dashboard.standing import notes_on
+from migrations_app.dashboard.display import NOTHING, badge, link, list_of, span, time_column, unbroken
+from migrations_app.dashboard.replica_page import about
 from migrations_app.dashboard.viewer import user_of
 from migrations_app.models import AppMigration, SourceReplica
-from migrations_app.permissions import Verb
 from migrations_app.states import ReplicaState
 from migrations_app.units import size
 
@@ -62,12 +59,8 @@ class SourceReplicaAdmin(WithTrail, Exported, InSight, LookOnly):
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
         replica = context["original"]
-        move, user = replica.migration, user_of(request)
-        context["buttons"] = buttons_of(
-            move, user, queries.offers(move, user=user), only=[Verb.REVERSE, Verb.TEARDOWN, Verb.KEEP]
-        )
-        context["notes"] = notes_on(replica.migration, approvals.open_of(replica.migration))
-        context["log"] = log_of(replica.acts, "teardown")
+        context |= {"title": f"{replica.app}: replica in {replica.region}", "subtitle": None}
+        context |= about(replica, user_of(request))
         return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.display(description="app")

@@ -13,25 +13,32 @@ from migrations_app import permissions, queries
 from migrations_app.clock import database_now
 from migrations_app.dashboard.buttons import Button
 from migrations_app.dashboard.charts import Chart, Point
-from migrations_app.dashboard.display import ago, badge, clock, link, list_of, page_of, route, size, span
+from migrations_app.dashboard.display import ago, badge, clock, link, list_of, page_of, route, span, tone_of
 from migrations_app.dashboard.history import Map, map_of
 from migrations_app.dashboard.move_form import everywhere
-from migrations_app.models import App, AppMigration, SourceReplica
+from migrations_app.dashboard.standing import way_back
+from migrations_app.models import App, AppMigration
 from migrations_app.permissions import Verb
-from migrations_app.states import ACTIVE, REPLICA_OPEN, ReplicaState
+from migrations_app.states import ACTIVE
 
 LAST_MOVES = 20
+_NO_WAY_BACK = "No way back is kept: no region has a replica of it."
 
 
 def about(app: App, viewer: User) -> dict[str, Any]:
-    """`sentences`, `buttons`, `map`, its `last` moves, and a `chart` of how long they blocked writes."""
+    """`sentences`, `tone`, `way_back` (as standing.way_back, and the replica's page), `buttons`, `map`, its `last` moves,
+    and a `chart` of how long they blocked writes."""
     moves = AppMigration.objects.filter(app=app).select_related("source_region", "dest_region", "requested_by")
     last = list(moves.order_by("-initiated_at")[:LAST_MOVES])
     for move in last:
         move.app = app
-    history = map_of(app, database_now())
+    now = database_now()
+    history = map_of(app, now)
+    kept = history.kept_now
     return {
         "sentences": _sentences(app, history, last),
+        "tone": next((tone_of(move.status) for move in last if move.status in ACTIVE), "quiet"),
+        "way_back": {**(way_back(kept, now) or {}), "page": page_of(kept.source_replica)} if kept else None,
         "buttons": _buttons(app, viewer),
         "map": history,
         "last": move_rows(last),
@@ -77,30 +84,14 @@ def _buttons(app: App, viewer: User) -> list[Button]:
 
 
 def _sentences(app: App, history: Map, last: list[AppMigration]) -> list[str]:
+    """Where it lives; the move under way; that there is no way back, if so."""
     since = history.stays[-1].since
     lives = format_html(
         "<strong>{} lives in {}</strong>, since {} ({}).", app, link(app.region), clock(since), ago(since)
     )
-    under_way = next((move for move in last if move.status in ACTIVE), None)
-    replica = next((replica for replica in reversed(history.replicas) if replica.state in REPLICA_OPEN), None)
-    return [lives, *([_under_way(under_way)] if under_way else []), _way_back(replica)]
+    under_way = [move for move in last if move.status in ACTIVE]
+    return [lives, *(_under_way(move) for move in under_way), *([] if history.kept_now else [_NO_WAY_BACK])]
 
 
 def _under_way(move: AppMigration) -> str:
     return format_html("{} {}", badge(move.status), link(move, f"{move.get_kind_display()} {route(move)}"))
-
-
-def _way_back(replica: SourceReplica | None) -> str:
-    if replica is None:
-        return "No way back is kept: no region has a replica of it."
-    page = link(replica, f"replica in {replica.region}")
-    if replica.state == ReplicaState.TEARING_DOWN:
-        return format_html("Its {} is being torn down: there is no way back.", page)
-    behind = f", {size(replica.lag_bytes)} behind" if replica.lag_bytes is not None else ""
-    return format_html(
-        "A way back is kept: its {}{}, since {}.{}",
-        page,
-        behind,
-        clock(replica.created_at),
-        format_html(' <span class="trouble">{}</span>', replica.problem) if replica.problem else "",
-    )
