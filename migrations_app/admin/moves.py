@@ -61,9 +61,9 @@ class AppMigrationAdmin(Exported, InSight, LookOnly):
         return pages + super().get_urls()
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
-        """The console's own page; where there is no such move, what Django says."""
+        """The console's own page; to who may not see it, or would change it by a form, what Django says."""
         move = self.get_object(request, unquote(object_id))
-        if move is None or not self.has_view_permission(request, move):
+        if request.method == "POST" or move is None or not self.has_view_permission(request, move):
             return super().change_view(request, object_id, *args, **kwargs)
         return move_page.page(request, queries.move(move.pk, viewer=user_of(request)), self.admin_site)
 
