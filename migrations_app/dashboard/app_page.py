@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -12,9 +11,9 @@ from django.utils.html import format_html
 from migrations_app import permissions, queries
 from migrations_app.clock import database_now
 from migrations_app.dashboard.buttons import Button
-from migrations_app.dashboard.charts import Chart, Point
-from migrations_app.dashboard.display import ago, badge, clock, link, list_of, page_of, route, span, tone_of
+from migrations_app.dashboard.display import ago, badge, clock, link, list_of, page_of, route, tone_of
 from migrations_app.dashboard.history import Map, map_of
+from migrations_app.dashboard.last_moves import blocked_chart, move_rows
 from migrations_app.dashboard.move_form import everywhere
 from migrations_app.dashboard.standing import way_back
 from migrations_app.models import App, AppMigration
@@ -26,8 +25,8 @@ _NO_WAY_BACK = "No way back is kept: no region has a replica of it."
 
 
 def about(app: App, viewer: User) -> dict[str, Any]:
-    """`sentences`, `tone`, `way_back` (as standing.way_back, and the replica's page), `buttons`, `map`, its `last` moves,
-    and a `chart` of how long they blocked writes."""
+    """`sentences`, `tone`, `way_back` (as standing.way_back has it, and its `page`), `buttons`, `map`, its `last`
+    moves, and a `chart` of how long they blocked writes."""
     moves = AppMigration.objects.filter(app=app).select_related("source_region", "dest_region", "requested_by")
     last = list(moves.order_by("-initiated_at")[:LAST_MOVES])
     for move in last:
@@ -45,35 +44,6 @@ def about(app: App, viewer: User) -> dict[str, Any]:
         "moves_url": list_of(AppMigration, app__id__exact=app.pk),
         "chart": blocked_chart(last),
     }
-
-
-def move_rows(moves: Iterable[AppMigration]) -> list[dict[str, Any]]:
-    """Moves as `_moves.html` lists them."""
-    return [
-        {
-            "app": move.app,
-            "url": page_of(move),
-            "route": route(move),
-            "kind": move.get_kind_display(),
-            "badge": badge(move.status),
-            "step": move.current_step.replace("_", " ") if move.status in ACTIVE else "",
-            "asked_by": move.requested_by,
-            "initiated_at": move.initiated_at,
-            "blocked": span(seconds) if (seconds := queries.blocked_seconds(move)) is not None else "",
-        }
-        for move in moves
-    ]
-
-
-def blocked_chart(moves: Iterable[AppMigration]) -> Chart:
-    """How long each of the moves kept the app from writing."""
-    points = [
-        Point(move.writes_blocked_at, seconds, page_of(move), f"{move.app} {route(move)}")
-        for move in moves
-        if move.writes_blocked_at and (seconds := queries.blocked_seconds(move)) is not None
-    ]
-    none = "None of the last moves blocked writes."
-    return Chart("How long the last moves blocked writes", "seconds", points, bars=True, none=none)
 
 
 def _buttons(app: App, viewer: User) -> list[Button]:

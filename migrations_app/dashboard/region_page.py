@@ -7,8 +7,8 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet
 
-from migrations_app.dashboard.app_page import blocked_chart, move_rows
 from migrations_app.dashboard.display import list_of
+from migrations_app.dashboard.last_moves import blocked_chart, move_rows
 from migrations_app.dashboard.regions_now import regions_now
 from migrations_app.models import App, AppMigration, Region, SourceReplica
 from migrations_app.permissions import in_sight, sees_every_team, visible_apps
