@@ -10,6 +10,9 @@ from django.contrib.auth.models import Group, User
 ROLES = ("Viewer", "Requester", "Approver", "Operator", "Admin")
 
 PASSWORD = "a password of theirs"
+QUICK_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+"""For settings.PASSWORD_HASHERS of tests in which people log in: a safe hash takes half a second."""
+_HASHED = MD5PasswordHasher().encode(PASSWORD, "as-long-as-salt-has-to-be")
 
 
 def establish_roles() -> None:

@@ -79,6 +79,7 @@ def test_a_start_time_is_shown_while_it_is_to_come(waiting: AppMigration, approv
     coming = shown(datetime(2999, 1, 1, tzinfo=UTC))
     assert "It begins at <time" in coming
     assert "<dt>earliest start</dt><dd>2999-01-01 00:00:00 UTC" in coming
+    assert "2999-01-01 00:00:00 UTC</time> at the earliest" in coming
     over = shown(datetime(2001, 1, 1, tzinfo=UTC))
     assert "2001-01-01" not in over
     assert "earliest start" not in over
