@@ -42,9 +42,10 @@ Destinations = list[tuple[Region, list[Blocker]]]
 
 @dataclass(frozen=True)
 class Choice:
-    """A region as a card: one that is shut says why, and cannot be chosen."""
+    """A region as a card. One that is shut cannot be chosen; `why`, unless it is for what forbids every move."""
 
     region: Region
+    is_shut: bool
     why: str
     chosen: bool
 
@@ -157,7 +158,8 @@ def where(app: App | None, wanted: str) -> dict[str, Any]:
         "choices": [
             Choice(
                 region,
-                " ".join(b.reason for b in blockers if b not in general) or ("See above." if blockers else ""),
+                bool(blockers),
+                " ".join(b.reason for b in blockers if b not in general),
                 region.slug == wanted,
             )
             for region, blockers in destinations

@@ -22,7 +22,7 @@ from migrations_app.dashboard.confirming import BAD_REQUEST, as_http, problems_o
 from migrations_app.dashboard.consent import begins
 from migrations_app.dashboard.display import page_of
 from migrations_app.dashboard.findings import findings_in
-from migrations_app.dashboard.move_form import FIELD_OF, MoveForm, app_of, apps_to_move, strategies, where
+from migrations_app.dashboard.move_form import FIELD_OF, MoveForm, app_of, apps_to_move, everywhere, strategies, where
 from migrations_app.dashboard.risks import headline, rehearsal_of, risks_of, tone_of
 from migrations_app.dashboard.verbs import what_happened
 from migrations_app.dashboard.viewer import user_of
@@ -107,7 +107,8 @@ def _look(chosen: QueryDict, user: User) -> dict[str, Any]:
     app, given, said = form.found, form.cleaned_data, {"asks_first": asks_first(Act.MOVE)}
     if app is None or "dest" not in given:
         what = "a destination" if app else "an app and a destination"
-        return {**said, "hint": f"Choose {what}: then both regions are looked at, and the plan stands here."}
+        hint = f"Choose {what}: then both regions are looked at, and the plan stands here."
+        return {**said, "hint": hint, "blockers": everywhere(queries.destinations(app)) if app else []}
     permissions.require(user, Verb.REQUEST, app)
     strategy = given.get("strategy", queries.AUTO)
     rehearse = strategy == Strategy.REHEARSAL
