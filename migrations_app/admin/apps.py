@@ -101,7 +101,7 @@ class AppAdmin(WithTrail, Recorded, Exported, NeverDeleted):
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
         if app := context.get("original"):
-            context |= about(app, user_of(request))
+            context |= {"title": app.slug, "subtitle": None, **about(app, user_of(request))}
         return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.display(ordering="owner__name")
