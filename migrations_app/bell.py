@@ -21,6 +21,9 @@ RUN_MOVE = "migrations_app.jobs.run_move"
 RUN_TEARDOWN = "migrations_app.jobs.run_teardown"
 FORGET_DUMP = "migrations_app.jobs.forget_dump"
 
+PREFIX = "moves-"
+"""Of the queues' names, before a region's slug."""
+
 
 def connect() -> redis.Redis:
     return redis.from_url(settings.REDIS_URL, socket_connect_timeout=2, socket_timeout=10)
@@ -28,12 +31,12 @@ def connect() -> redis.Redis:
 
 def queue_of(region_slug: str, connection: redis.Redis) -> Queue:
     """Moves to a region, and teardowns in it, are worked by that region's workers."""
-    return Queue(f"moves-{region_slug}", connection=connection, serializer=JSONSerializer)
+    return Queue(f"{PREFIX}{region_slug}", connection=connection, serializer=JSONSerializer)
 
 
 def region_of(queue: Queue) -> str:
     """The slug of the region whose queue it is."""
-    return queue.name.removeprefix("moves-")
+    return queue.name.removeprefix(PREFIX)
 
 
 def ring_on_commit(function: str, row_id: UUID | int, region_slug: str) -> None:

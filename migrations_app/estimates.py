@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from statistics import median
 from typing import Any
 
 from django.db.models import QuerySet
 
 from migrations_app.engine.plan import plan_of
-from migrations_app.models import AppMigration
+from migrations_app.models import AppMigration, StepRun
 from migrations_app.states import Direction, Kind, RunStatus, Status, Step, Strategy
 from migrations_app.units import span
 
@@ -85,6 +86,22 @@ def in_words(expected: dict[str, Any]) -> str:
         for seconds in (expected["seconds"], expected["blocked_seconds"])
     )
     return f"In all: {in_all}; writes blocked: {blocked}. By {expected['based_on']}."
+
+
+def time_left(row: AppMigration, run: StepRun | None, now: datetime) -> float | None:
+    """Seconds until a move that runs is completed, by what was expected of its steps and what the current one tells of
+    itself; None where one of those that are to come has not been measured."""
+    plan = plan_of(row.strategy)
+    here = plan.index(Step(row.current_step)) if row.current_step in plan else 0
+    expected = (row.estimate or {}).get("steps", {})
+    ahead = [expected.get(step, {}).get("seconds") for step in plan[here + 1 :] if step != Step.COMPLETED]
+    of_this = (run.progress or {}).get("seconds_left") if run else None
+    if of_this is None:
+        whole = expected.get(row.current_step, {}).get("seconds")
+        spent = (now - run.started_at).total_seconds() if run else 0.0
+        of_this = None if whole is None else max(0.0, whole - spent)
+    parts = [of_this, *ahead]
+    return None if None in parts else sum(part for part in parts if part is not None)
 
 
 def _rehearsal(row: AppMigration) -> AppMigration | None:

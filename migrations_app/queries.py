@@ -9,6 +9,7 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
+from django.db.models import Count, Prefetch
 
 from migrations_app import approvals, rules
 from migrations_app.clock import database_now
@@ -16,7 +17,18 @@ from migrations_app.engine.plan import PIVOT, plan_of
 from migrations_app.errors import Blocker, InvalidInput, NotFound
 from migrations_app.models import App, AppMigration, Approval, Region, SourceReplica, StepRun
 from migrations_app.permissions import Verb, can, in_sight, visible_apps
-from migrations_app.states import ACTIVE, REPLICA_OPEN, WORKED, Act, Direction, Kind, RunStatus, Status, Strategy
+from migrations_app.states import (
+    ACTIVE,
+    REPLICA_OPEN,
+    WORKED,
+    Act,
+    ApprovalState,
+    Direction,
+    Kind,
+    RunStatus,
+    Status,
+    Strategy,
+)
 from migrations_app.window import windows_meet
 
 
@@ -80,6 +92,39 @@ def active_move(slug: str, *, viewer: User | None) -> AppMigration | None:
         .select_related("app", "source_region", "dest_region")
         .first()
     )
+
+
+def active_moves(*, viewer: User | None) -> list[AppMigration]:
+    """Every move that is not over, the longest under way first; open_run() of each costs no query."""
+    going_on = StepRun.objects.filter(ended_at__isnull=True).order_by("id")
+    return list(
+        in_sight(AppMigration.objects.all(), viewer)
+        .filter(status__in=ACTIVE)
+        .select_related("app", "source_region", "dest_region", "requested_by")
+        .prefetch_related(Prefetch("step_runs", queryset=going_on, to_attr="open_runs"))
+        .order_by("initiated_at")
+    )
+
+
+def open_run(row: AppMigration) -> StepRun | None:
+    """The attempt that goes on, or waits; of a move from active_moves()."""
+    runs: list[StepRun] = row.open_runs  # type: ignore[attr-defined]
+    return runs[-1] if runs else None
+
+
+def open_approvals(*, viewer: User | None) -> list[Approval]:
+    """What waits for a decision, the longest first."""
+    return list(
+        Approval.objects.filter(state=ApprovalState.OPEN, migration__in=in_sight(AppMigration.objects.all(), viewer))
+        .select_related("migration__app", "migration__source_region", "migration__dest_region", "requested_by")
+        .order_by("requested_at")
+    )
+
+
+def apps_by_region(*, viewer: User | None) -> dict[int, int]:
+    """How many of the apps that the viewer sees live where, by the region's key."""
+    counted = visible_apps(viewer).order_by().values_list("region").annotate(Count("pk"))
+    return dict(counted)
 
 
 def latest_move(slug: str, *, viewer: User | None) -> AppMigration:

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 
-from migrations_app import approvals
+from migrations_app import approvals, queries
 from migrations_app.admin.sight import InSight, LookOnly, TeamFilter
 from migrations_app.admin.trail import WithTrail
 from migrations_app.dashboard.buttons import buttons_of
@@ -14,7 +14,8 @@ from migrations_app.dashboard.display import NOTHING, badge, link, log_of, span,
 from migrations_app.dashboard.standing import notes_on
 from migrations_app.dashboard.viewer import user_of
 from migrations_app.models import SourceReplica
-from migrations_app.states import Act, ReplicaState
+from migrations_app.permissions import Verb
+from migrations_app.states import ReplicaState
 from migrations_app.units import size
 
 
@@ -41,9 +42,12 @@ class SourceReplicaAdmin(WithTrail, InSight, LookOnly):
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
         replica = context["original"]
-        context["buttons"] = buttons_of(replica.migration, user_of(request), only=[Act.REVERSE, Act.TEARDOWN])
+        move, user = replica.migration, user_of(request)
+        context["buttons"] = buttons_of(
+            move, user, queries.offers(move, user=user), only=[Verb.REVERSE, Verb.TEARDOWN, Verb.KEEP]
+        )
         context["notes"] = notes_on(replica.migration, approvals.open_of(replica.migration))
-        context["log"] = log_of(replica.acts)
+        context["log"] = log_of(replica.acts, "teardown")
         return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.display(description="app")

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from django.contrib.auth.models import User
 from django.urls import reverse
 
-from migrations_app import queries
 from migrations_app.errors import Blocker
 from migrations_app.models import AppMigration
 from migrations_app.permissions import DECISIONS, Verb
@@ -16,6 +15,7 @@ from migrations_app.queries import Offer
 from migrations_app.states import STARTS, Act
 
 _DANGEROUS = frozenset({Act.ABORT, Act.TEARDOWN})
+_OPERATORS = (Verb.ABORT, Verb.RETRY, Verb.REVERSE, Verb.TEARDOWN)
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,23 @@ def is_dangerous(verb: Verb, act: Act | None = None) -> bool:
     return (act if verb is Verb.APPROVE else verb.value) in _DANGEROUS
 
 
-def buttons_of(move: AppMigration, user: User, *, only: Collection[str] | None = None) -> list[Button]:
-    """Of what the user has the right to, the possible first; `only` those verbs, and the decisions on them.
+def buttons_of(
+    move: AppMigration, user: User, offers: list[Offer], *, only: Collection[str] | None = None
+) -> list[Button]:
+    """Of what queries.offers() found, the possible first; then the operator's verbs that the user has no right to, with
+    that as the reason. `only` those verbs, and the decisions on them.
 
     What others asked for is not the user's to withdraw, now or later: no button.
     """
-    offers = [
+    known = {offer.verb for offer in offers}
+    lacking = [
+        Button(label_of(verb), "", [Blocker("forbidden", "Your role does not allow it.")])
+        for verb in _OPERATORS
+        if verb not in known and (only is None or verb in only)
+    ]
+    shown = [
         offer
-        for offer in _one_for_each_effect(queries.offers(move, user=user))
+        for offer in _one_for_each_effect(offers)
         if (only is None or (offer.act or offer.verb) in only)
         and "not_own_request" not in [blocker.code for blocker in offer.blockers]
     ]
@@ -62,8 +71,8 @@ def buttons_of(move: AppMigration, user: User, *, only: Collection[str] | None =
             offer.blockers,
             is_dangerous(offer.verb, offer.act),
         )
-        for offer in sorted(offers, key=lambda offer: (bool(offer.blockers), offer.verb not in DECISIONS))
-    ]
+        for offer in sorted(shown, key=lambda offer: (bool(offer.blockers), offer.verb not in DECISIONS))
+    ] + lacking
 
 
 def _one_for_each_effect(offers: list[Offer]) -> list[Offer]:

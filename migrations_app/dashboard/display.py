@@ -51,6 +51,10 @@ def tone_of(state: str) -> str:
     return _LOOKS.get(state, _QUIET_END)[1]
 
 
+def sign_of(state: str) -> str:
+    return _LOOKS.get(state, _QUIET_END)[0]
+
+
 def badge(state: str, word: str = "") -> str:
     """A state by colour, sign and word."""
     sign, tone = _LOOKS.get(state, _QUIET_END)
@@ -142,6 +146,11 @@ def web_link(url: str) -> str:
     return format_html('<a href="{0}" rel="noreferrer">{0}</a>', url) if url else NOTHING
 
 
-def log_of(acts: Iterable[dict[str, str]]) -> list[dict[str, str]]:
-    """The lines of a log, their times cut to the second."""
-    return [{"at": act["at"][:19].replace("T", " "), "text": act["text"]} for act in acts]
+def log_of(acts: Iterable[dict[str, str]], name: str) -> list[dict[str, str]]:
+    """The lines of a log, each with the time of day and an id to link to."""
+    lines = []
+    for number, act in enumerate(acts, start=1):
+        at = datetime.fromisoformat(act["at"])
+        time = clock(at, f"{timezone.localtime(at):%H:%M:%S}")
+        lines.append({"id": f"{name}-{number}", "at": time, "text": act["text"]})
+    return lines

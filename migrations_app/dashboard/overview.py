@@ -1,24 +1,40 @@
-"""The first page: what goes on, what waits for whom, what is wrong."""
+"""The first page: what is wrong, what goes on, what waits for whom, and what is kept."""
 
 from __future__ import annotations
 
+from collections import Counter
+from datetime import datetime
 from typing import Any
 
 from django.contrib.admin import AdminSite
+from django.contrib.auth.models import User
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from migrations_app import alarms
+from migrations_app import alarms, approvals, queries
 from migrations_app.clock import database_now
 from migrations_app.dashboard import live
+from migrations_app.dashboard.consent import asked_by
+from migrations_app.dashboard.display import badge, page_of, size
 from migrations_app.dashboard.live import Fragment, Live
+from migrations_app.dashboard.running import running
 from migrations_app.dashboard.viewer import user_of
+from migrations_app.models import Alarm, AppMigration, Approval, Region, SourceReplica
 from migrations_app.permissions import Verb, can
+from migrations_app.states import STARTS, ReplicaState, Status
+
+_MOST, _FEW = 30, 8
+"""So many rows a block shows of what presses and of what does not; the lists have the rest."""
 
 
 def page(request: HttpRequest, site: AdminSite) -> TemplateResponse:
-    context = {**site.each_context(request), "title": "Overview", "now": database_now()}
+    context = {
+        **site.each_context(request),
+        "title": "Overview",
+        "may_look": can(user_of(request), Verb.VIEW),
+        "may_ask": can(user_of(request), Verb.REQUEST),
+    }
     return live.page(request, "dashboard/overview.html", _live(request), context)
 
 
@@ -28,11 +44,133 @@ def news(request: HttpRequest, site: AdminSite) -> HttpResponse:
 
 def _live(request: HttpRequest) -> Live:
     user = user_of(request)
-    may_look = can(user, Verb.VIEW)
-    found: list[Any] = alarms.now_open(user) if may_look else []
-    return Live(
-        [Fragment("alarms", "dashboard/_alarms.html", {"alarms": found})],
-        title="Overview",
-        tone="bad" if found else "quiet",
-        address=reverse("admin:overview_live"),
+    if not can(user, Verb.VIEW):
+        return Live([], title="Overview", tone="quiet", address=reverse("admin:overview_live"), is_over=True)
+    now = database_now()
+    wrong = alarms.now_open(user)
+    moves = queries.active_moves(viewer=user)
+    held = [_held(move) for move in moves if move.status == Status.HELD]
+    at_work = [running(move, now) for move in moves if move.status in (Status.RUNNING, Status.ABORTING)]
+    scheduled = [_scheduled(move, now) for move in moves if move.status == Status.QUEUED]
+    waiting = _waiting(user, queries.open_approvals(viewer=user), now)
+    replicas = sorted(queries.replicas_in_use(viewer=user), key=lambda replica: not _needs_a_look(replica, now))
+    blocks: list[tuple[str, list[Any], int]] = [
+        ("alarms", [_alarm(alarm) for alarm in wrong[:_MOST]], len(wrong)),
+        ("held", held, len(held)),
+        ("running", at_work, len(at_work)),
+        ("waiting", waiting[:_MOST], len(waiting)),
+        ("scheduled", scheduled[:_FEW], len(scheduled)),
+        ("replicas", [_replica(replica, now) for replica in replicas[:_FEW]], len(replicas)),
+        ("regions", regions := _regions(user, moves, wrong), len(regions)),
+    ]
+    may_ask = can(user, Verb.REQUEST)
+    fragments = [
+        Fragment(name, f"dashboard/_{name}.html", {"found": found, "count": count, "may_ask": may_ask})
+        for name, found, count in blocks
+    ]
+    mine = sum(row["is_mine"] for row in waiting)
+    return Live(fragments, *_tab(len(wrong), len(held), mine, len(at_work)), reverse("admin:overview_live"))
+
+
+def _tab(wrong: int, held: int, mine: int, at_work: int) -> tuple[str, str]:
+    """What the tab says: what is most pressing."""
+    if held:
+        return f"! {held} held", "bad"
+    if wrong:
+        return f"! {wrong} alarm{'s' * (wrong > 1)}", "bad"
+    if mine:
+        return f"? {mine} to approve", "ask"
+    if at_work:
+        return f"▶ {at_work} running", "busy"
+    return "Overview", "quiet"
+
+
+def _held(move: AppMigration) -> dict[str, Any]:
+    undoing = "The undoing" if move.ends_as else "The move"
+    return {
+        "move": move,
+        "page": page_of(move),
+        "badge": badge(move.status),
+        "sentence": f"{undoing} stopped at {move.current_step}.",
+        "error": move.last_error,
+        "since": move.step_started_at,
+        "writes_blocked": bool(move.writes_blocked_at and not move.writes_unblocked_at),
+        "next": "Retry or Reverse" if move.pivot_at else "Retry or Abort",
+    }
+
+
+def _scheduled(move: AppMigration, now: datetime) -> dict[str, Any]:
+    starts = approvals.earliest_start(move, now)
+    run = queries.open_run(move)
+    return {
+        "move": move,
+        "page": page_of(move),
+        "starts": starts if starts and starts > now else None,
+        "waits": run.reason if run else "" if starts else "The maintenance windows of its regions never meet.",
+    }
+
+
+def _waiting(user: User, found: list[Approval], now: datetime) -> list[dict[str, Any]]:
+    """What the user may decide on first; then what they asked for; then the rest. The longest waiting first."""
+    rows = [
+        {
+            "approval": approval,
+            "move": approval.migration,
+            "page": page_of(approval.migration),
+            "what": approval.migration.kind if approval.act in STARTS else str(approval.act),
+            "asked_by": asked_by(approval),
+            "is_own": approval.requested_by_id == user.pk,
+            "is_mine": can(user, Verb.APPROVE, approval.migration) and approval.requested_by_id != user.pk,
+            "decide": reverse("admin:migrations_app_appmigration_approve", args=[approval.migration_id]),
+        }
+        for approval in found
+        if approval.expires_at > now
+    ]
+    return sorted(rows, key=lambda row: (not row["is_mine"], not row["is_own"]))
+
+
+def _alarm(alarm: Alarm) -> dict[str, Any]:
+    return {"alarm": alarm, "page": page_of(alarm) if alarm.pk else ""}
+
+
+def _needs_a_look(replica: SourceReplica, now: datetime) -> bool:
+    return replica.state == ReplicaState.RETAINED and (bool(replica.problem) or replica.review_at <= now)
+
+
+def _replica(replica: SourceReplica, now: datetime) -> dict[str, Any]:
+    troubled = bool(replica.problem) and replica.state == ReplicaState.RETAINED
+    return {
+        "replica": replica,
+        "page": page_of(replica),
+        "badge": badge("warn", replica.state) if troubled else badge(replica.state),
+        "problem": replica.problem if troubled else "",
+        "lag": "" if replica.lag_bytes is None else f"{size(replica.lag_bytes)} behind",
+        "size": size(replica.size_bytes),
+        "is_overdue": replica.review_at <= now,
+    }
+
+
+def _regions(user: User, moves: list[AppMigration], wrong: list[Alarm]) -> list[dict[str, Any]]:
+    under_way = Counter(
+        region
+        for move in moves
+        if move.status in (Status.RUNNING, Status.ABORTING, Status.HELD)
+        for region in (move.source_region_id, move.dest_region_id)
     )
+    apps, troubled = queries.apps_by_region(viewer=user), {alarm.region_id for alarm in wrong}
+    return [
+        {
+            "region": region,
+            "page": page_of(region),
+            "state": badge("retained", "open") if region.accepts_moves else badge("closed"),
+            "apps": apps.get(region.pk, 0),
+            "moves": under_way[region.pk],
+            "workers": _workers(region),
+            "health": badge("warn", "alarm") if region.pk in troubled else badge("pass", "well"),
+        }
+        for region in Region.objects.all()
+    ]
+
+
+def _workers(region: Region) -> str:
+    return "–"

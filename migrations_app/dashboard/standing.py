@@ -1,37 +1,45 @@
-"""Where a move stands, for somebody who has five seconds: one sentence, what serves, whether writes are open."""
+"""Where a move stands, for somebody who has five seconds: what happens, since when, how long still, who wanted it, and
+what is safe to press."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from migrations_app import approvals, queries
-from migrations_app.clock import database_now
+from migrations_app import approvals, estimates, queries
 from migrations_app.dashboard.consent import void_sentences, waits_sentence
-from migrations_app.dashboard.display import badge, log_of, moment, span, tone_of
-from migrations_app.engine.plan import PIVOT, plan_of
+from migrations_app.dashboard.display import badge, moment, span, tone_of, who
+from migrations_app.engine.plan import plan_of
 from migrations_app.models import AppMigration, Approval, SourceReplica, StepRun
-from migrations_app.progress import sentence
-from migrations_app.states import STARTS, TERMINAL, Direction, ReplicaState, RunStatus, Status
+from migrations_app.permissions import DECISIONS, Verb
+from migrations_app.queries import Offer
+from migrations_app.states import STARTS, ApprovalState, ReplicaState, RunStatus, Status, Step
 
 _BEGINS = "It begins as soon as a worker takes it."
 
 
-def standing(move: AppMigration) -> dict[str, Any]:
-    """`badge, tone, sentence, notes, served, writes, writes_blocked, error`, for the head of the move's page. The notes
-    are about approvals: what waits for one, and which became void."""
-    now = database_now()
-    waiting = approvals.open_of(move)
-    blocked = bool(move.writes_blocked_at and not move.writes_unblocked_at)
-    over = move.status in TERMINAL
+def standing(
+    move: AppMigration, runs: list[StepRun], asked: list[Approval], offers: list[Offer], now: datetime
+) -> dict[str, Any]:
+    """`badge, tone, sentence, since, ends, next_try, people, safe, notes, error`, for the head of the move's page.
+
+    `since` and `ends` are times that the sentence goes on with, or None. The notes are about approvals: what waits for
+    one, and which became void. `asked`: every request for consent about it.
+    """
+    run = runs[-1] if runs and runs[-1].ended_at is None else None
+    waiting = next((approval for approval in asked if approval.state == ApprovalState.OPEN), None)
+    at_work = move.status in (Status.RUNNING, Status.HELD, Status.ABORTING)
+    seconds = estimates.time_left(move, run, now) if move.status == Status.RUNNING else None
     return {
         "badge": badge(move.status),
         "tone": tone_of(move.status),
-        "sentence": _sentence(move, waiting, now),
+        "sentence": _sentence(move, waiting, run, now),
+        "since": move.step_started_at if at_work else None,
+        "ends": None if seconds is None else now + timedelta(seconds=seconds),
+        "next_try": queries.next_try(move),
+        "people": _people(move, asked),
+        "safe": _safe(move, offers),
         "notes": notes_on(move, waiting),
-        "served": "" if over else f"{move.app} is served from {move.app.region}.",
-        "writes": "" if over else _writes(move, now),
-        "writes_blocked": blocked,
         "error": "" if move.status == Status.COMPLETED else move.last_error,
     }
 
@@ -42,86 +50,129 @@ def notes_on(move: AppMigration, waiting: Approval | None) -> list[str]:
     return void_sentences(move) if waiting.act in STARTS else [waits_sentence(waiting, move)]
 
 
-def _sentence(move: AppMigration, waiting: Approval | None, now: datetime) -> str:
+def _sentence(move: AppMigration, waiting: Approval | None, run: StepRun | None, now: datetime) -> str:
     app, source, dest = move.app, move.source_region, move.dest_region
     if move.status == Status.AWAITING_APPROVAL:
         limit = f" It is to be decided by {moment(waiting.expires_at)}." if waiting else ""
         return f"It waits for somebody else to approve it. Nothing has begun.{limit}"
     if move.status == Status.QUEUED:
-        waits = move.step_runs.filter(status=RunStatus.WAITING).first()
         starts = approvals.earliest_start(move, now)
         when = f"It begins at {moment(starts)} at the earliest." if starts and starts > now else _BEGINS
-        return f"Nothing has begun. {waits.reason if waits else when}"
+        return f"Nothing has begun. {run.reason if run and run.status == RunStatus.WAITING else when}"
     if move.status == Status.RUNNING:
         plan = plan_of(move.strategy)
-        since = f", since {span((now - move.step_started_at).total_seconds())}" if move.step_started_at else ""
-        place = f"It is at step {plan.index(move.current_step) + 1} of {len(plan)}, {move.current_step}{since}."
-        return f"{place} {queries.next_try(move)}".rstrip()
+        return f"It is at step {plan.index(Step(move.current_step)) + 1} of {len(plan)}, {move.current_step}"
     if move.status == Status.HELD:
         undoing = "The undoing" if move.ends_as else "The move"
-        return f"{undoing} stopped at {move.current_step}. Somebody has to decide how it goes on."
+        return f"{undoing} stopped at {move.current_step}. Somebody has to decide how it goes on"
     if move.status == Status.ABORTING:
-        return f"Everything it did is being undone; it will end as {move.ends_as}. {queries.next_try(move)}".rstrip()
+        return f"Everything it did is being undone; it will end as {move.ends_as}. That goes on"
     when = moment(move.completed_at)
+    if move.status == Status.COMPLETED and move.pivot_at:
+        blocked = blocked_for(move)
+        return f"{app} was brought to {dest} at {when}{f'; writes were blocked for {blocked}' if blocked else ''}."
     if move.status == Status.COMPLETED:
-        return f"{app} was brought to {dest} at {when}. {_way_back(move)}"
+        return f"The rehearsal ended at {when}. {app} stayed in {source}, and nothing of it is left in {dest}."
     if move.pivot_at:
         return f"It ended at {when}, after the switch: {app} was served from {dest}."
     return f"It ended at {when}, and {app} stayed in {source}. Nothing of it is left in {dest}."
 
 
-def _way_back(move: AppMigration) -> str:
+def _people(move: AppMigration, asked: list[Approval]) -> str:
+    requester = who(move.requested_by.get_username() if move.requested_by else None)
+    start = next((approval for approval in reversed(asked) if approval.act in STARTS), None)
+    if start is None:
+        return f"{requester} asked for it; nobody else was asked."
+    decider = start.decided_by.get_username() if start.decided_by else "the portal"
+    return {
+        ApprovalState.OPEN: f"{requester} asked for it; nobody has approved it yet.",
+        ApprovalState.APPROVED: f"{requester} asked for it, {decider} approved it.",
+        ApprovalState.REJECTED: f"{requester} asked for it, {decider} rejected it.",
+        ApprovalState.WITHDRAWN: f"{requester} asked for it, and withdrew it.",
+        ApprovalState.EXPIRED: f"{requester} asked for it; it did not begin in time.",
+        ApprovalState.VOID: f"{requester} asked for it; what was approved changed since.",
+    }[ApprovalState(start.state)]
+
+
+def _safe(move: AppMigration, offers: list[Offer]) -> list[str]:
+    """What the user may press now, and what comes of it, in a line each; or why there is nothing to press."""
+    possible = [offer for offer in offers if not offer.blockers]
+    said = [_means(offer, move) for offer in possible]
+    if said:
+        return said
+    if move.status == Status.ABORTING:
+        return ["Nothing is to be pressed: it undoes itself."]
+    if move.status == Status.RUNNING and move.pivot_at:
+        return [f"Nothing is to be pressed: {move.app} has been switched, and the last steps follow by themselves."]
+    return []
+
+
+def _means(offer: Offer, move: AppMigration) -> str:
+    app, source, dest = move.app, move.source_region, move.dest_region
+    if offer.verb in DECISIONS or offer.verb is Verb.WITHDRAW:
+        effect = {
+            Verb.APPROVE: f"the {offer.act} begins as soon as nothing stands in the way",
+            Verb.REJECT: f"the {offer.act} does not happen, and nothing changes",
+            Verb.WITHDRAW: f"the {offer.act} does not happen, and nothing changes",
+        }[offer.verb]
+        return f"{offer.verb.label}: {effect}."
+    effects = {
+        Verb.ABORT: f"everything is undone, and {app} goes on in {source}",
+        Verb.RETRY: "it goes on where it stopped; if the cause is still there, it is held again",
+        Verb.REVERSE: f"{app} goes back to {source}; nothing that was written in {dest} is lost",
+        Verb.TEARDOWN: f"for good: what is left in {source} is dropped, and with it the way back",
+        Verb.KEEP: "the replica stays, and with it the way back; somebody looks again on the day you choose",
+    }
+    return f"{offer.verb.label}: {effects[offer.verb]}."
+
+
+def way_back(move: AppMigration, now: datetime) -> dict[str, Any] | None:
+    """Of a move that left a replica: `sentence, replica` (while it is retained, else None), `problem, is_overdue`."""
     replica: SourceReplica | None = getattr(move, "source_replica", None)
     if replica is None:
-        return ""
-    return {
-        ReplicaState.RETAINED: f"The way back to {move.source_region} is open.",
-        ReplicaState.TEARING_DOWN: f"The replica in {move.source_region} is being torn down: there is no way back.",
-        ReplicaState.TORN_DOWN: f"The replica in {move.source_region} was torn down: there is no way back.",
-        ReplicaState.REVERSED: "It has been reversed since.",
+        return None
+    source, is_open = move.source_region, replica.state == ReplicaState.RETAINED
+    sentence = {
+        ReplicaState.RETAINED: f"The way back to {source} is open",
+        ReplicaState.TEARING_DOWN: f"The replica in {source} is being torn down: there is no way back.",
+        ReplicaState.TORN_DOWN: f"The replica in {source} was torn down: there is no way back.",
+        ReplicaState.REVERSED: f"It has been reversed since: {source} serves again.",
     }[ReplicaState(replica.state)]
+    return {
+        "sentence": sentence,
+        "replica": replica if is_open else None,
+        "problem": replica.problem if is_open else "",
+        "is_overdue": is_open and replica.review_at <= now,
+    }
 
 
-def _writes(move: AppMigration, now: datetime) -> str:
-    if move.writes_blocked_at is None:
-        return "Writes are open."
-    if move.writes_unblocked_at is None:
-        return f"Writes are blocked, for {span((now - move.writes_blocked_at).total_seconds())} now."
-    return f"Writes are open; they were blocked for {blocked_for(move)}."
+def sides(move: AppMigration, runs: list[StepRun]) -> list[dict[str, Any]]:
+    """Source and destination of a move that is not over, who serves and who takes writes right now: `role, region,
+    serves, blocked_since, does`."""
+    blocked = bool(move.writes_blocked_at and not move.writes_unblocked_at)
+    begun = any(run.step == Step.RESERVING_DEST for run in runs)
+    beside = {
+        "Source": f"shut to {move.app}; kept as a replica of {move.dest_region}",
+        "Destination": f"shut to {move.app}; being filled" if begun else f"nothing of {move.app} is there yet",
+    }
+    if move.reverses_id:
+        beside["Destination"] = f"shut to {move.app}; a replica of {move.source_region}"
+    listed = []
+    for role, region in (("Source", move.source_region), ("Destination", move.dest_region)):
+        serves = region.pk == move.app.region_id
+        listed.append(
+            {
+                "role": role,
+                "region": region,
+                "serves": serves,
+                "blocked_since": move.writes_blocked_at if serves and blocked else None,
+                "does": "" if serves else beside[role],
+            }
+        )
+    return listed
 
 
 def blocked_for(move: AppMigration) -> str:
     if move.writes_blocked_at is None or move.writes_unblocked_at is None:
         return ""
     return span((move.writes_unblocked_at - move.writes_blocked_at).total_seconds())
-
-
-def step_rows(move: AppMigration) -> list[dict[str, Any]]:
-    """The plan, each step with all its runs, the undoing included; one that has not begun with none."""
-    runs: dict[str, list[StepRun]] = {}
-    for run in move.step_runs.order_by("id"):
-        runs.setdefault(run.step, []).append(run)
-    return [
-        {
-            "number": number,
-            "step": str(step),
-            "pivot": step == PIVOT,
-            "current": step == move.current_step and move.status not in TERMINAL,
-            "pending": badge("pending", "not begun"),
-            "runs": [_described(run) for run in runs.get(step, [])],
-        }
-        for number, step in enumerate(plan_of(move.strategy), start=1)
-    ]
-
-
-def _described(run: StepRun) -> dict[str, Any]:
-    undo = run.direction == Direction.UNDO
-    return {
-        "badge": badge("undone", "undone") if undo and run.status == RunStatus.DONE else badge(run.status),
-        "what": ("undo " if undo else "") + (f"try {run.attempt}" if run.attempt > 1 else ""),
-        "started": moment(run.started_at),
-        "took": span((run.ended_at - run.started_at).total_seconds()) if run.ended_at else "",
-        "progress": sentence(run.progress),
-        "reason": run.reason,
-        "log": log_of(run.acts),
-    }

@@ -1,4 +1,4 @@
-"""Times as dashboard.display writes them."""
+"""Times and sizes as dashboard.display writes them."""
 
 from __future__ import annotations
 
@@ -10,3 +10,4 @@ register = template.Library()
 register.simple_tag(display.clock, name="clock")
 register.simple_tag(display.ago, name="ago")
 register.simple_tag(display.left, name="left")
+register.filter("size", display.size)

@@ -1,0 +1,171 @@
+"""Charts as SVG made on the server: `{% include "dashboard/_chart.html" with chart=chart %}`.
+
+The drawing alone is SVG, and stretches to the width there is; what is to be read stands around it as text, and all of
+it once more as a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from math import floor, log10
+from typing import NamedTuple
+
+from django.utils.safestring import SafeString
+
+from migrations_app.dashboard.display import clock, moment
+from migrations_app.units import size, span
+
+WIDTH, HEIGHT = 1000, 120
+"""Of the drawing, in its own units: the width is that of the page, the height is pixels."""
+_TOP = 6
+"""What is left free above the greatest value there can be, for the half of a dot or a line."""
+_WIDEST_BAR = 60.0
+_MOST_DOTS = 40
+"""With more points than that the line alone is drawn."""
+
+_WRITTEN: dict[str, Callable[[float], str]] = {
+    "seconds": span,
+    "bytes": lambda count: size(round(count)),
+    "bytes a second": lambda count: f"{size(round(count))}/s",
+}
+"""How values of a unit are written. Those of others are numbers followed by the unit."""
+
+
+class Point(NamedTuple):
+    """`href`: the page it leads to; `name`: what it is of, if its time does not tell."""
+
+    at: datetime
+    value: float
+    href: str | None = None
+    name: str = ""
+
+
+class Mark(NamedTuple):
+    """A point where it is drawn."""
+
+    x: float
+    y: float
+    width: float
+    height: float
+    href: str | None
+    text: str
+
+
+class Row(NamedTuple):
+    """A point as the table has it."""
+
+    at: SafeString | str
+    name: str
+    value: str
+    href: str | None
+
+
+@dataclass(frozen=True)
+class Chart:
+    """What a figure was at which time, the oldest first.
+
+    `unit`: seconds, bytes, bytes a second, or any other word. `points` are Points, or tuples like them; more than a
+    few hundred are more than a page is wide. As `bars` they stand side by side, one for each thing that happened; else
+    they are joined to a line over the time from the first to the last. `none` is said where there are no points.
+    """
+
+    title: str
+    unit: str
+    points: Sequence[Point | tuple[datetime, float] | tuple[datetime, float, str | None]]
+    bars: bool = False
+    none: str = "There is nothing to show yet."
+
+    @cached_property
+    def sorted_points(self) -> list[Point]:
+        return sorted((Point(*point) for point in self.points), key=lambda point: point.at)
+
+    @property
+    def description(self) -> str:
+        """What the drawing shows, in a sentence."""
+        points = self.sorted_points
+        values = [point.value for point in points]
+        return (
+            f"{len(points)} values from {moment(points[0].at)} to {moment(points[-1].at)}: "
+            f"the least {self.written(min(values))}, the greatest {self.written(max(values))}, "
+            f"the last {self.written(values[-1])}."
+        )
+
+    @property
+    def has_links(self) -> bool:
+        return any(point.href for point in self.sorted_points)
+
+    @property
+    def has_names(self) -> bool:
+        return any(point.name for point in self.sorted_points)
+
+    def written(self, value: float) -> str:
+        return _WRITTEN[self.unit](value) if self.unit in _WRITTEN else f"{value:g} {self.unit}"
+
+    @cached_property
+    def top(self) -> float:
+        """The value at the upper end of the axis: 1, 2 or 5 times a power of ten."""
+        greatest = max((point.value for point in self.sorted_points), default=0)
+        if greatest <= 0:
+            return 1
+        power = 10.0 ** floor(log10(greatest))
+        return next(step * power for step in (1, 2, 5, 10) if step * power >= greatest * (1 - 1e-9))
+
+    @property
+    def levels(self) -> list[str]:
+        """What the axis of values says, from above: the top, its half, zero."""
+        return [self.written(value) for value in (self.top, self.top / 2, 0)]
+
+    @property
+    def times(self) -> list[SafeString | str]:
+        """What the axis of times says: its ends."""
+        points = self.sorted_points
+        ends = [points[0].at, points[-1].at]
+        return [clock(at) for at in dict.fromkeys(ends)]
+
+    @property
+    def marks(self) -> list[Mark]:
+        """Each point where it is drawn: a bar from zero, or a dot."""
+        points = self.sorted_points
+        slot = WIDTH / max(len(points), 1)
+        wide = min(slot * 0.7, _WIDEST_BAR)
+        marks = []
+        for place, point in enumerate(points):
+            y = self._y(point.value)
+            x = slot * (place + 0.5) - wide / 2 if self.bars else self._x(point.at)
+            text = f"{point.name}, {moment(point.at)}: " if point.name else f"{moment(point.at)}: "
+            text += self.written(point.value)
+            marks.append(Mark(round(x, 1), round(y, 1), round(wide, 1), round(HEIGHT - y, 1), point.href, text))
+        return marks
+
+    @property
+    def line(self) -> str:
+        """The points of the polyline."""
+        return " ".join(f"{mark.x},{mark.y}" for mark in self.marks)
+
+    @property
+    def dots(self) -> list[Mark]:
+        """The points that are drawn one by one on the line."""
+        return self.marks if len(self.points) <= _MOST_DOTS else [mark for mark in self.marks if mark.href]
+
+    @property
+    def grid(self) -> list[float]:
+        """Where the lines of the levels are."""
+        return [self._y(value) for value in (self.top, self.top / 2, 0)]
+
+    @property
+    def rows(self) -> list[Row]:
+        """The table, the newest first."""
+        return [
+            Row(clock(point.at), point.name, self.written(point.value), point.href)
+            for point in reversed(self.sorted_points)
+        ]
+
+    def _x(self, at: datetime) -> float:
+        first, last = self.sorted_points[0].at, self.sorted_points[-1].at
+        return WIDTH * ((at - first) / (last - first)) if last > first else WIDTH / 2
+
+    def _y(self, value: float) -> float:
+        return HEIGHT - (HEIGHT - _TOP) * max(value, 0) / self.top

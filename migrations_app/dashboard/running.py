@@ -1,0 +1,46 @@
+"""What a move that is being worked on is at, in figures."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+from migrations_app import estimates, queries
+from migrations_app.dashboard.display import badge, page_of
+from migrations_app.engine.plan import plan_of
+from migrations_app.models import AppMigration, StepRun
+from migrations_app.progress import sentence
+from migrations_app.states import Status, Step
+
+
+def running(move: AppMigration, now: datetime) -> dict[str, Any]:
+    """Of a move from queries.active_moves(): `move, page, badge, place (step n of m), at (its name), since, bar, ends
+    (when it should be completed, or None), next_try, blocked_since`."""
+    plan, run = plan_of(move.strategy), queries.open_run(move)
+    undoing = move.status == Status.ABORTING
+    left = None if undoing else estimates.time_left(move, run, now)
+    at = run.step if run else move.current_step
+    return {
+        "move": move,
+        "page": page_of(move),
+        "badge": badge(move.status),
+        "place": f"undoing {at}" if undoing else f"step {plan.index(Step(at)) + 1} of {len(plan)}, {at}",
+        "since": move.step_started_at,
+        "bar": bar(run),
+        "ends": None if left is None else now + timedelta(seconds=left),
+        "next_try": queries.next_try(move),
+        "blocked_since": None if move.writes_unblocked_at else move.writes_blocked_at,
+    }
+
+
+def bar(run: StepRun | None) -> dict[str, Any] | None:
+    """`done, total, percent, text` of what a step tells about itself; None where it tells nothing."""
+    if run is None or not run.progress:
+        return None
+    done, total = run.progress["done"], run.progress["total"]
+    return {
+        "done": done,
+        "total": total,
+        "percent": f"{100 * done // total} %" if total else "",
+        "text": sentence(run.progress),
+    }
