@@ -38,9 +38,11 @@ def chromium() -> Iterator[Browser]:
     try:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=executable(), args=[*FLAGS])
-            yield browser
-            browser.close()
-            connections.close_all()  # those that were opened beside the loop belong to it
+            try:
+                yield browser
+            finally:
+                browser.close()
+                connections.close_all()  # those that were opened beside the loop belong to it
     finally:
         if before is None:
             del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]

@@ -1,7 +1,7 @@
 """A night on call, for the pictures: real moves in the sandbox's regions, and a past that is only on the books.
 
 atlas     moves live, and stands still in the middle, so that there is time for its picture
-billing   is held past its pivot: the region it is in has no replication slot left
+billing   is held past its pivot: somebody has forbidden changes of the schema in the region it leaves
 catalog   waits for approval
 orders    completed; the way back is kept
 press     moved and came back; that replica is old and past its day
@@ -39,7 +39,7 @@ from tests.waiting import wait_until
 
 TEAM = "storefront"
 US, EU, AP = "us-east-1", "eu-west-1", "ap-south-1"
-_LONG = 120.0
+_LONG = 60.0
 
 
 @dataclass
@@ -115,7 +115,7 @@ class Night:
         struck = self.portal.work_with_faults(EU, "pause@do:flipping_routing:effect")
         move = self._approved(self._asked("billing", EU, "Off the old hardware before Monday."))
         wait_until((struck / "pause@do:flipping_routing:effect").exists, _LONG)
-        with self.no_slot_left(EU):
+        with self._frozen(US, "billing"):
             (struck / "go").touch()
             wait_until(lambda: _status(move) == Status.HELD, _LONG)
         self.moves["billing"] = move
@@ -168,21 +168,18 @@ class Night:
     # -- the regions ----------------------------------------------------------------------------------------------
 
     @contextmanager
-    def no_slot_left(self, region: str) -> Iterator[None]:
-        """Every replication slot of the region's cluster is taken."""
-        with cluster(self.regions[region], "postgres").connect() as connection:
-            taken = []
-            free = connection.execute(
-                "SELECT current_setting('max_replication_slots')::int - count(*) FROM pg_replication_slots"
-            ).fetchone()
-            for number in range(free[0] if free else 0):
-                taken.append(f"cdc_{number}")
-                connection.execute("SELECT pg_create_physical_replication_slot(%s)", [taken[-1]])
-            try:
-                yield
-            finally:
-                for name in taken:
-                    connection.execute("SELECT pg_drop_replication_slot(%s)", [name])
+    def _frozen(self, region: str, database: str) -> Iterator[None]:
+        """No schema can be changed there, as before a holiday."""
+        with cluster(self.regions[region], database).connect() as connection:
+            connection.execute(
+                "CREATE FUNCTION public.freeze() RETURNS event_trigger LANGUAGE plpgsql AS "
+                "$$BEGIN RAISE 'Change freeze until Monday, see OPS-1999: no DDL.'; END$$"
+            )
+            connection.execute("CREATE EVENT TRIGGER freeze ON ddl_command_start EXECUTE FUNCTION public.freeze()")
+            connection.execute("ALTER EVENT TRIGGER freeze ENABLE ALWAYS")
+            yield
+            connection.execute("DROP EVENT TRIGGER freeze")
+            connection.execute("DROP FUNCTION public.freeze()")
 
     def _deployed(self, name: str, rows: int) -> App:
         """The sample app under that name, in the first region, on the books and served by the edge."""
