@@ -41,7 +41,7 @@ _WORDS = {
 }
 
 
-def is_needed(act: Act) -> bool:
+def is_needed(act: str) -> bool:
     """Whether policy wants a second person for that."""
     return act in settings.MOVES_FOUR_EYES
 

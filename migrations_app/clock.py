@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, date, datetime, time
 
 from django.db import connection
 
@@ -12,3 +12,8 @@ def database_now() -> datetime:
         cursor.execute("SELECT clock_timestamp()")
         moment: datetime = cursor.fetchone()[0]
     return moment
+
+
+def beginning_of(day: date) -> datetime:
+    """Midnight in UTC: the moment meant where people name a day only."""
+    return datetime.combine(day, time(), UTC)

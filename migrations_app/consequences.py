@@ -24,6 +24,8 @@ def consequences(verb: Verb, move: AppMigration, *, act: Act | None = None) -> l
         return _OF_ACTS[act](move)
     if verb in (Verb.REJECT, Verb.WITHDRAW) and act:
         return _declining(move, act)
+    if verb is Verb.KEEP:
+        return _keep(move)
     return _OF_ACTS[Act(verb.value)](move)
 
 
@@ -32,7 +34,7 @@ def of_request(app: App) -> list[str]:
     return _moving(app, app.region.slug, "the destination", [_while_copied(app, strategy) for strategy in _ASKED_FOR])
 
 
-def asks_first(act: Act) -> str:
+def asks_first(act: str) -> str:
     """What is to be known beforehand when policy wants a second person; empty: it is done at once."""
     if not approvals.is_needed(act):
         return ""
@@ -176,6 +178,16 @@ def _teardown(move: AppMigration) -> list[str]:
         f"This cannot be undone: the way back to {source} is given up. The replica is tearing_down meanwhile and ends "
         "as torn_down.",
         f"{app} goes on in {dest}; who uses it notices nothing.",
+    ]
+
+
+def _keep(move: AppMigration) -> list[str]:
+    replica = move.source_replica
+    return [
+        f"The replica in {replica.region} stays and is kept current, and with it the way back. It costs about "
+        f"${replica.estimated_monthly_cost_usd} a month.",
+        f"So far it is kept until {replica.review_at:%Y-%m-%d}. On the day you name instead, an alarm asks whether it "
+        "is still needed. Nothing is torn down by itself.",
     ]
 
 

@@ -6,7 +6,7 @@ permission see_every_team. What is not in sight does not exist for them (NotFoun
 is Forbidden.
 
 `None` in place of a user is the operator at the portal's own shell, or the portal itself: allowed everything but
-deciding what needs a second person, for that takes a name.
+deciding what needs a second person and commenting, for these take a name.
 """
 
 from __future__ import annotations
@@ -33,11 +33,15 @@ class Verb(TextChoices):
     RETRY = "retry"
     REVERSE = "reverse"
     TEARDOWN = "teardown", "Tear down"
+    KEEP = "keep"
+    COMMENT = "comment", "Comment on"
     REGISTER = "register", "Register apps"
     EXPORT_AUDIT = "export_audit", "Export the audit trail"
 
 
 DECISIONS = frozenset({Verb.APPROVE, Verb.REJECT})
+TAKES_A_NAME = DECISIONS | {Verb.COMMENT}
+"""What counts by who says it."""
 
 _PERMISSIONS = {
     Verb.VIEW: "view_appmigration",
@@ -49,6 +53,8 @@ _PERMISSIONS = {
     Verb.RETRY: "retry_move",
     Verb.REVERSE: "reverse_move",
     Verb.TEARDOWN: "teardown_replica",
+    Verb.KEEP: "teardown_replica",  # for how long is decided by who may end it
+    Verb.COMMENT: "view_appmigration",
     Verb.REGISTER: "add_app",
     Verb.EXPORT_AUDIT: "export_audit",
 }
@@ -57,7 +63,7 @@ _PERMISSIONS = {
 def can(user: User | None, verb: Verb, thing: Thing | None = None) -> bool:
     """Whether the user may do that at all, to this thing if one is named. What rules say comes on top."""
     if user is None:
-        return verb not in DECISIONS
+        return verb not in TAKES_A_NAME
     return user.has_perm(f"migrations_app.{_PERMISSIONS[verb]}") and (thing is None or sees(user, thing))
 
 

@@ -10,10 +10,13 @@ StepRun.progress:
     seconds_left            at that rate; null when it is not known, or nothing is left
     lag_bytes, lag_seconds  of the stream that follows; null without one, the seconds also when nothing reads it
     tables                  "schema.table" → {done, total, rows, state}; the 50 that matter most
+    samples                 [[seconds since the run began, rate, lag_bytes], …], 120 at most, for charts; the rate is
+                            null while something else than bytes is counted
 """
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -25,6 +28,7 @@ from migrations_app.units import size
 WRITE_SECONDS = 1.0
 _RATE_SECONDS = 10.0
 _MOST_TABLES = 50
+_MOST_SAMPLES = 120
 
 Lag = tuple[int, float | None]
 """`(bytes, seconds)` that a replica is behind; the seconds are None when nothing reads its slot."""
@@ -58,10 +62,34 @@ class Tell(Protocol):
     def __call__(self, done: int, total: int, unit: str, **details: Unpack[Details]) -> None: ...
 
 
-class Meter:
-    """Of one StepRun: what to write and when, with the rate from when how much was done."""
+class Samples:
+    """How rate and lag went since the run began. When there is no room for more, every second one is dropped, and from
+    then on they come half as often: so few of them cover a run of any length."""
 
-    def __init__(self) -> None:
+    def __init__(self, began_at: float) -> None:
+        self.kept: list[list[float | None]] = []
+        self._began_at = began_at
+        self._last_at = -math.inf
+        self._pace = WRITE_SECONDS
+
+    def add(self, at: float, rate: float | None, lag_bytes: int | None) -> None:
+        if at - self._last_at < self._pace or (rate is None and lag_bytes is None):
+            return
+        if len(self.kept) == _MOST_SAMPLES:
+            self.kept = self.kept[::2]
+            self._pace *= 2
+        self.kept.append([round(at - self._began_at, 1), rate, lag_bytes])
+        self._last_at = at
+
+
+class Meter:
+    """Of one StepRun: what to write and when, with the rate from when how much was done.
+
+    `began_at`: when the run began, on the clock of take().
+    """
+
+    def __init__(self, began_at: float = 0.0) -> None:
+        self._history = Samples(began_at)
         self._unit = ""
         self._samples: deque[tuple[float, int]] = deque()
         self._complete = False
@@ -78,6 +106,7 @@ class Meter:
         self._complete = done == total
         rate = self._rate(at, done, unit)
         blobs, lag = details.get("blobs"), details.get("lag", (None, None))
+        self._history.add(at, round(rate, 1) if unit == "bytes" else None, lag[0])
         return {
             "unit": unit,
             "done": done,
@@ -89,6 +118,7 @@ class Meter:
             "lag_bytes": lag[0],
             "lag_seconds": lag[1],
             "tables": _that_matter(details.get("tables", {})),
+            "samples": list(self._history.kept),
         }
 
     def _rate(self, at: float, done: int, unit: str) -> float:

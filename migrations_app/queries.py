@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -138,14 +139,15 @@ def replicas_in_use(*, viewer: User | None) -> list[SourceReplica]:
     return list(
         in_sight(SourceReplica.objects.all(), viewer)
         .filter(state__in=REPLICA_OPEN)
+        .defer("history")
         .select_related("app", "region", "migration__source_region", "migration__dest_region")
     )
 
 
 def steps_of(row: AppMigration) -> list[dict[str, Any]]:
     """The eleven steps in the plan's order, each with its latest run: `step, state, seconds, attempts, reason, undone,
-    undo (its latest run: state, reason, acts), progress (0..1 or None), details (as progress.Meter writes them, or
-    None), acts`. `state` is a RunStatus or "pending"."""
+    undo (its latest run: state, reason, acts), progress (0..1 or None), details (as progress.Meter writes them, without
+    the samples, or None), acts`. `state` is a RunStatus or "pending"."""
     runs: dict[str, list[StepRun]] = {}
     undos: dict[str, StepRun] = {}
     for run in row.step_runs.order_by("id"):
@@ -172,12 +174,17 @@ def steps_of(row: AppMigration) -> list[dict[str, Any]]:
                 "progress": last.progress_done / last.progress_total
                 if last and last.progress_total and last.progress_done is not None
                 else None,
-                "details": last.progress or None if last else None,
+                "details": _without_samples(last.progress) or None if last else None,
                 "reason": last.reason if last else "",
                 "acts": last.acts if last else [],
             }
         )
     return listed
+
+
+def _without_samples(kept: dict[str, Any]) -> dict[str, Any]:
+    """What is published of a run's progress: samples are for charts."""
+    return {name: of for name, of in kept.items() if name != "samples"}
 
 
 def describe_move(row: AppMigration) -> dict[str, Any]:
@@ -246,6 +253,7 @@ def circumstances(row: AppMigration) -> dict[str, Any]:
         "earliest_start": approvals.earliest_start(row, database_now())
         if row.status in (Status.AWAITING_APPROVAL, Status.QUEUED)
         else None,
+        "comments": [asdict(said) for said in comments(row)],
         "approvals": [describe_approval(approval) for approval in approvals_of(row)],
         "preflight": row.preflight,
         "blocked_seconds": blocked_seconds(row),
@@ -273,6 +281,25 @@ def waits_for_approval(row: AppMigration) -> bool:
 def approvals_of(row: AppMigration) -> list[Approval]:
     """Every request for consent about the move or its replica, the oldest first."""
     return list(row.approvals.select_related("requested_by", "decided_by").order_by("id"))
+
+
+COMMENT = "comment"
+"""The verb of a comment's event on the audit trail."""
+
+
+@dataclass(frozen=True)
+class Comment:
+    """What somebody said about a move; `text` is as they wrote it, with line breaks."""
+
+    who: str
+    at: datetime
+    text: str
+
+
+def comments(row: AppMigration) -> list[Comment]:
+    """The oldest first."""
+    said = row.audit_events.filter(verb=COMMENT).order_by("id").values_list("actor_name", "at", "reason")
+    return [Comment(*of) for of in said]
 
 
 def describe_approval(approval: Approval) -> dict[str, Any]:
@@ -314,6 +341,7 @@ def offers(row: AppMigration, *, user: User | None) -> list[Offer]:
         Verb.RETRY: lambda: rules.forbids_retry(row),
         Verb.REVERSE: lambda: rules.forbids_reverse(row, replica, facts),
         Verb.TEARDOWN: lambda: rules.forbids_teardown(row, replica, facts.active),
+        Verb.KEEP: lambda: rules.forbids_use_of(replica, "kept"),
     }
     decisions = (Verb.APPROVE, Verb.REJECT, Verb.WITHDRAW)
     found = []

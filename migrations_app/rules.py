@@ -7,9 +7,10 @@ database constraint of the same meaning as well.
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from migrations_app.errors import Blocker
@@ -237,6 +238,45 @@ def forbids_teardown(move: AppMigration, replica: SourceReplica | None, active: 
             )
         ]
     return found
+
+
+LONGEST_KEEP = timedelta(days=366)
+
+
+def day_problem(until: datetime, now: datetime) -> Blocker | None:
+    """A replica is kept until a day that comes, and not so long that nobody remembers why."""
+    if until <= now:
+        return Blocker("invalid_time", f"{until:%Y-%m-%d} is not to come.", "Give a later day, or tear it down.")
+    if until > now + LONGEST_KEEP:
+        return Blocker(
+            "invalid_time",
+            f"{until:%Y-%m-%d} is over a year away.",
+            "Give an earlier day, and keep it again then.",
+        )
+    return None
+
+
+LONGEST_COMMENT = 2000
+_BIDI_CONTROLS = {"LRE", "RLE", "PDF", "LRO", "RLO", "LRI", "RLI", "FSI", "PDI"}
+
+
+def comment_problem(text: str) -> Blocker | None:
+    """A comment is text that reads as it is written: line breaks and tabs are the only control characters."""
+    if not 1 <= len(text) <= LONGEST_COMMENT:
+        long = f"{len(text)} characters long" if text else "empty"
+        return Blocker("comment_length", f"The comment is {long}.", f"Write 1 to {LONGEST_COMMENT} characters.")
+    odd = next((char for char in text if char not in "\n\t" and _is_control(char)), None)
+    if odd:
+        return Blocker(
+            "control_character",
+            f"The comment has a control character, U+{ord(odd):04X}, at place {text.index(odd) + 1}.",
+            "Leave it out.",
+        )
+    return None
+
+
+def _is_control(char: str) -> bool:
+    return unicodedata.category(char) in ("Cc", "Cs") or unicodedata.bidirectional(char) in _BIDI_CONTROLS
 
 
 def forbids_use_of(replica: SourceReplica | None, participle: str) -> list[Blocker]:

@@ -203,6 +203,8 @@ MOVES_ALARM_SECONDS = env.float("MOVES_ALARM_SECONDS", default=30.0)
 MOVES_REPLICA_LAG_SECONDS = env.float("MOVES_REPLICA_LAG_SECONDS", default=300.0)
 MOVES_REPLICA_LAG_BYTES = env.int("MOVES_REPLICA_LAG_BYTES", default=10**9)
 MOVES_REPLICA_WAL_BYTES = env.int("MOVES_REPLICA_WAL_BYTES", default=10 * 10**9)
+# Days after which somebody looks whether a replica is still needed; past them that is an alarm.
+MOVES_REPLICA_REVIEW_DAYS = env.int("MOVES_REPLICA_REVIEW_DAYS", default=14)
 
 # -- Logs --------------------------------------------------------------------------------------------------------
 

@@ -34,6 +34,8 @@ MATRIX = {
         retry         -    -    -    all  all  all  all
         reverse       -    own  -    all  all  all  all
         teardown      -    -    -    all  all  all  all
+        keep          -    -    -    all  all  all  all
+        comment       own  own  own  all  all  all  -
         register      -    -    -    all  all  all  all
         export_audit  -    -    -    all  all  all  all
         edit_apps     -    -    -    all  all  all  -

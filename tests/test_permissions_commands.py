@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pytest
 from django.conf import LazySettings
@@ -16,6 +17,7 @@ from django.db import transaction
 
 from migrations_app import audit, orphans, preview, registration
 from migrations_app.actions import deciding, requesting
+from migrations_app.clock import database_now
 from migrations_app.engine.alarms import Trouble, raise_
 from migrations_app.engine.reconciler import HEARTBEAT
 from migrations_app.management.base import PortalCommand
@@ -35,8 +37,9 @@ ALARMS = "list_alarms"
 class Case:
     """A command line, the row of the matrix it falls under, and what there is before it runs.
 
-    `{slug}` and `{id}` stand for the app and its move. `of_ones_own`: who runs it asked for the move. `asks_first`: the
-    right is asked for before anything is looked up, so that other teams' things are forbidden rather than not there.
+    `{slug}` and `{id}` stand for the app and its move, `{day}` for one to come. `of_ones_own`: who runs it asked for
+    the move. `asks_first`: the right is asked for before anything is looked up, so that other teams' things are
+    forbidden rather than not there.
     `else_`: what a rule says to those who may.
     """
 
@@ -90,6 +93,10 @@ CASES = [
     Case("manage_migrations retry {id} --reason why", "retry", held),
     Case("manage_migrations reverse {id} --reason why", "reverse", completed),
     Case("teardown_source_replica {id} --confirm {slug} --reason why", "teardown", completed),
+    Case("manage_migrations keep {id} --until {day}", "keep", completed),
+    Case("manage_migrations keep {id} --until {day}", "keep", awaiting, else_="no_replica"),
+    Case("manage_migrations comment {id} --text hello", "comment", awaiting),
+    Case("manage_migrations comment {id} --text hello", "comment", completed),
     Case(
         "register_app new-{side} --region us-east-1 --database new_{side} --owner team-new", "register", asks_first=True
     ),
@@ -163,7 +170,8 @@ def test_every_command_keeps_to_the_matrix(case: Case) -> None:
 def run_and_look(case: Case, who: str, side: str, move: AppMigration | None) -> tuple[int, str]:
     """Exit status and error code; a refusal has changed nothing and told nothing."""
     slug = SIDES[side]
-    argv = case.argv.format(slug=slug, id=move.pk if move else "", side=side)
+    day = (database_now() + timedelta(days=9)).date()
+    argv = case.argv.format(slug=slug, id=move.pk if move else "", side=side, day=day)
     before, events = everything(), AuditEvent.objects.count()
     status, code, printed = run(argv, who)
     assert (everything() == before) == bool(status or not case.writes)

@@ -104,6 +104,8 @@ PAGES = {
     f"{MOVE}/<uuid:move_id>/retry/": verb_page("retry"),
     f"{MOVE}/<uuid:move_id>/reverse/": verb_page("reverse"),
     f"{MOVE}/<uuid:move_id>/teardown/": verb_page("teardown"),
+    f"{MOVE}/<uuid:move_id>/keep/": verb_page("keep"),
+    f"{MOVE}/<uuid:move_id>/comment/": Page("", "comment", (405, 302), True, hidden=(405, 404), hides_first=True),
 }
 OPEN_TO_ALL = {"healthz", "admin/login/"}
 

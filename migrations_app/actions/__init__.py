@@ -6,13 +6,17 @@ somebody else approves it.
 """
 
 from migrations_app.actions.books import note_edit, owner_team, put_on_the_books
+from migrations_app.actions.commenting import comment
 from migrations_app.actions.deciding import approve, look_again, reject, withdraw
+from migrations_app.actions.keeping import keep
 from migrations_app.actions.requesting import request_move, reverse
 from migrations_app.actions.steering import abort, retry, teardown
 
 __all__ = [
     "abort",
     "approve",
+    "comment",
+    "keep",
     "look_again",
     "note_edit",
     "owner_team",

@@ -33,6 +33,11 @@ def label_of(verb: Verb, act: Act | None = None) -> str:
     return f"{verb.label} the {act}" if act else str(verb.label)
 
 
+def _leads_to(offer: Offer) -> str:
+    """What the button says; the page of some asks for more before anything can be done."""
+    return "Keep until…" if offer.verb is Verb.KEEP else label_of(offer.verb, offer.act)
+
+
 def address_of(verb: Verb, move: AppMigration) -> str:
     return reverse(f"admin:migrations_app_appmigration_{verb}", args=[move.pk])
 
@@ -50,7 +55,8 @@ def buttons_of(
     """Of what queries.offers() found, the possible first; then the operator's verbs that the user has no right to, with
     that as the reason. `only` those verbs, and the decisions on them.
 
-    What others asked for is not the user's to withdraw, now or later: no button.
+    What others asked for is not the user's to withdraw, now or later: no button. Nor is there one to keep a replica
+    that is not there to be kept: that of the teardown says so already.
     """
     known = {offer.verb for offer in offers}
     lacking = [
@@ -63,10 +69,11 @@ def buttons_of(
         for offer in _one_for_each_effect(offers)
         if (only is None or (offer.act or offer.verb) in only)
         and "not_own_request" not in [blocker.code for blocker in offer.blockers]
+        and not (offer.verb is Verb.KEEP and offer.blockers)
     ]
     return [
         Button(
-            label_of(offer.verb, offer.act),
+            _leads_to(offer),
             address_of(offer.verb, move),
             offer.blockers,
             is_dangerous(offer.verb, offer.act),

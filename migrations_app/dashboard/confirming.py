@@ -61,7 +61,7 @@ def confirm(request: HttpRequest, move_id: UUID, verb: Verb, site: AdminSite) ->
         if verb is Verb.APPROVE:
             with suppress(Refused):  # decided on meanwhile: the page says so
                 actions.look_again(move_id=move_id, acting_user=user)
-        return _page(request, move, verb, site, form=deed.form())
+        return _page(request, move, verb, site, form=deed.form(initial=deed.initial(move)))
     form, waiting = deed.form(request.POST), approvals.open_of(move)
     if not form.is_valid():
         return _page(request, move, verb, site, form=form, status=BAD_REQUEST)
@@ -92,7 +92,7 @@ def _page(
     offer = next((offer for offer in queries.offers(move, user=user) if offer.verb == verb), None)
     blockers = offer.blockers if offer else rules.forbids_decision(None, move, database_now())
     act = offer.act if offer else None
-    first = "" if verb in _ABOUT_A_REQUEST else asks_first(Act(verb.value))
+    first = "" if verb in _ABOUT_A_REQUEST else asks_first(verb)
     starts = approval is not None and approval.act in STARTS
     problems = problems or []
     context = {
@@ -124,8 +124,8 @@ def _page(
 def _title(verb: Verb, act: Act | None, move: AppMigration) -> str:
     ends = f"{move.app} from {move.source_region} to {move.dest_region}"
     replica = f"the replica of {move.app} in {move.source_region}"
-    if verb is Verb.TEARDOWN:
-        return f"Tear down {replica}"
+    if verb in (Verb.TEARDOWN, Verb.KEEP):
+        return f"{verb.label} {replica}"
     if act is None or act in STARTS:
         return f"{verb.label} the {move.kind} of {ends}"
     return f"{verb.label} the {act} of {replica if act is Act.TEARDOWN else f'the {move.kind} of {ends}'}"

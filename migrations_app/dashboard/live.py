@@ -17,6 +17,7 @@ from django.contrib.admin import AdminSite
 from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
+from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
@@ -65,7 +66,7 @@ def page(request: HttpRequest, template: str, live: Live, context: dict[str, Any
     for fragment, html in zip(live.fragments, live.rendered(request), strict=True):
         group = fragment.group or fragment.name
         groups[group] = groups.get(group, mark_safe("")) + _element(fragment, html)
-    shown = {**context, "fragments": groups, "live": live, "cursor": live.cursor(request)}
+    shown = {**context, "fragments": groups, "live": live, "cursor": live.cursor(request), "now": timezone.now()}
     return TemplateResponse(request, template, shown)
 
 

@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from migrations_app import alarms, approvals, queries
+from migrations_app import alarms, approvals, queries, workers
 from migrations_app.clock import database_now
 from migrations_app.dashboard import live
 from migrations_app.dashboard.consent import asked_by
@@ -157,6 +157,7 @@ def _regions(user: User, moves: list[AppMigration], wrong: list[Alarm]) -> list[
         if move.status in (Status.RUNNING, Status.ABORTING, Status.HELD)
         for region in (move.source_region_id, move.dest_region_id)
     )
+    at_work = workers.alive()
     apps, troubled = queries.apps_by_region(viewer=user), {alarm.region_id for alarm in wrong}
     return [
         {
@@ -165,12 +166,8 @@ def _regions(user: User, moves: list[AppMigration], wrong: list[Alarm]) -> list[
             "state": badge("retained", "open") if region.accepts_moves else badge("closed"),
             "apps": apps.get(region.pk, 0),
             "moves": under_way[region.pk],
-            "workers": _workers(region),
+            "workers": "?" if at_work is None else at_work[region.slug],
             "health": badge("warn", "alarm") if region.pk in troubled else badge("pass", "well"),
         }
         for region in Region.objects.all()
     ]
-
-
-def _workers(region: Region) -> str:
-    return "–"

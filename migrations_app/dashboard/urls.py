@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib.admin import AdminSite
 from django.urls import URLPattern, path
 
-from migrations_app.dashboard import find, live, move_page, overview
+from migrations_app.dashboard import commenting, find, live, move_page, overview
 
 _MOVE = "migrations_app/appmigration/<uuid:move_id>"
 
@@ -15,5 +15,6 @@ def pages(site: AdminSite) -> list[URLPattern]:
     return [
         path("find/", site.admin_view(find.find), name="find"),
         path("live/", live.polled(site, overview.news), of_site, name="overview_live"),
+        path(f"{_MOVE}/comment/", site.admin_view(commenting.comment), name="move_comment"),
         path(f"{_MOVE}/live/", live.polled(site, move_page.news), of_site, name="move_live"),
     ]

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.contrib.auth.models import User
 
 from migrations_app import actions, approvals
+from migrations_app.clock import beginning_of, database_now
 from migrations_app.models import AppMigration
 from migrations_app.permissions import Verb
+from migrations_app.rules import LONGEST_KEEP
 from migrations_app.states import Act, Status, start_of
 
 _NOTHING_SEEN = "nothing"
@@ -38,6 +42,15 @@ class CommentForm(forms.Form):
     )
 
 
+class KeepForm(OptionalReasonForm):
+    until = forms.DateField(
+        label="Keep until",
+        widget=forms.DateInput(format="%Y-%m-%d", attrs={"type": "date"}),
+        help_text="From then on (0:00 UTC) an alarm asks whether it is still needed. At most a year ahead.",
+    )
+    field_order = ["until", "reason"]
+
+
 class TeardownForm(ReasonForm):
     confirm = forms.CharField(
         label="Name of the app",
@@ -48,16 +61,29 @@ class TeardownForm(ReasonForm):
 
 @dataclass(frozen=True)
 class Deed:
-    """`do` calls the action and answers with the move to look at afterwards."""
+    """`do` calls the action and answers with the move to look at afterwards; `initial` is what its form begins with."""
 
     form: type[forms.Form]
-    do: Callable[[AppMigration, User, dict[str, str]], AppMigration]
+    do: Callable[[AppMigration, User, dict[str, Any]], AppMigration]
+    initial: Callable[[AppMigration], dict[str, Any]] = lambda move: {}
 
 
 def _teardown(move: AppMigration, user: User, given: dict[str, str]) -> AppMigration:
     return actions.teardown(
         move_id=move.pk, acting_user=user, confirm=given["confirm"], reason=given["reason"]
     ).migration
+
+
+def _keep(move: AppMigration, user: User, given: dict[str, Any]) -> AppMigration:
+    until = beginning_of(given["until"])
+    return actions.keep(move_id=move.pk, acting_user=user, until=until, reason=given["reason"]).migration
+
+
+def _longer(move: AppMigration) -> dict[str, Any]:
+    """What the page of a replica begins with: as long again as one is kept at first."""
+    replica, now = getattr(move, "source_replica", None), database_now()
+    later = max(now, replica.review_at if replica else now) + timedelta(days=settings.MOVES_REPLICA_REVIEW_DAYS)
+    return {"until": min(later, now + LONGEST_KEEP).date()}
 
 
 def _approve(move: AppMigration, user: User, given: dict[str, str]) -> AppMigration:
@@ -78,6 +104,7 @@ DEEDS: dict[Verb, Deed] = {
     Verb.RETRY: Deed(ReasonForm, _with_reason(actions.retry)),
     Verb.REVERSE: Deed(ReasonForm, _with_reason(actions.reverse)),
     Verb.TEARDOWN: Deed(TeardownForm, _teardown),
+    Verb.KEEP: Deed(KeepForm, _keep, _longer),
 }
 
 
@@ -89,6 +116,8 @@ def what_happened(verb: Verb, move: AppMigration, act: Act | None = None) -> str
         return f"You rejected the {act}."
     if verb is Verb.APPROVE and act:
         return f"You approved the {act}. {_comes_of(act, move)}"
+    if verb is Verb.KEEP:
+        return f"The replica is kept until {move.source_replica.review_at:%Y-%m-%d}; then an alarm asks about it."
     if verb is Verb.REVERSE and move.status == Status.ABORTING:
         return _comes_of(Act.ABORT, move)
     wanted = start_of(move.kind) if verb in (Verb.REVERSE, Verb.REQUEST) else Act(verb.value)

@@ -126,7 +126,7 @@ class Journal(Move):
 
     def begin(self, step: Step, direction: Direction) -> None:
         """Open a StepRun for the next attempt; one that a dead runner left open is closed as interrupted."""
-        self._meter = Meter()
+        self._meter = Meter(time.monotonic())
         with self._locked() as row:
             if direction is Direction.DO and row.status != (
                 Status.QUEUED if step == Step.REQUESTED else Status.RUNNING

@@ -11,6 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import partial
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -21,7 +22,7 @@ from django.db.models import QuerySet
 from migrations_app.clock import database_now
 from migrations_app.dataplane.database.connection import Cluster, is_away
 from migrations_app.dataplane.database.stream import MISSING, Applying, Sending, look_at_primary, look_at_replica
-from migrations_app.engine import alarms
+from migrations_app.engine import alarms, reviews
 from migrations_app.engine.reconciler import going_on
 from migrations_app.engine.replica_troubles import judge, region_trouble
 from migrations_app.errors import PermanentError, StepError
@@ -31,6 +32,10 @@ from migrations_app.move import cluster
 from migrations_app.states import ReplicaState, Status
 
 T = TypeVar("T")
+
+SAMPLE_EVERY = timedelta(minutes=5)
+MOST_SAMPLES = 288
+"""Of a replica's history: a day's."""
 
 HANGS_AFTER_SECONDS = 45
 """Longer than connecting may take (10 s, twice) and a few statements of 5 s."""
@@ -121,7 +126,7 @@ class Watch:
 
     def _send_out(self) -> None:
         posts: dict[tuple[str, str], list[Post]] = defaultdict(list)
-        for replica in watched().select_related("app", "region", "migration__dest_region"):
+        for replica in watched().defer("history").select_related("app", "region", "migration__dest_region"):
             move, app = replica.migration, replica.app
             primary, at = cluster(move.dest_region, app.database), cluster(replica.region, app.database)
             post = Post(replica.pk, primary, at, move.name_in_regions, replica.mark_lsn)
@@ -132,6 +137,7 @@ class Watch:
                 patrol = self._patrols[pair] = Patrol(of_pair, self._seen)
                 patrol.start()
         _forget_what_is_over()
+        reviews.look()
 
     def _take_down(self) -> None:
         while not self._seen.empty():
@@ -181,7 +187,12 @@ def _figures(replica: SourceReplica, sight: Sight) -> dict[str, Any]:
     now, sending = database_now(), sight.sending
     figures |= {"watched_at": now, "wal_status": sending.wal_status}
     if sending.wal_status in (MISSING, "lost"):
-        return figures | {"retained_bytes": None, "lag_bytes": None, "lag_seconds": None}
+        return figures | {
+            "retained_bytes": None,
+            "lag_bytes": None,
+            "lag_seconds": None,
+            **_sampled(replica.history, now, None, None),
+        }
     behind_since = replica.mark_at or now
     if sending.reached or not replica.mark_lsn:
         figures |= {"mark_lsn": sending.position, "mark_at": now}
@@ -192,4 +203,13 @@ def _figures(replica: SourceReplica, sight: Sight) -> dict[str, Any]:
         "retained_bytes": sending.retained_bytes,
         "lag_bytes": sending.lag_bytes,
         "lag_seconds": behind,
+        **_sampled(replica.history, now, sending.lag_bytes, behind),
     }
+
+
+def _sampled(history: list[Any], now: datetime, lag_bytes: int | None, lag_seconds: float | None) -> dict[str, Any]:
+    """The history with one more sample, as a field of the replica; nothing while the last one is young enough."""
+    if history and now - datetime.fromisoformat(history[-1][0]) < SAMPLE_EVERY:
+        return {}
+    seconds = None if lag_seconds is None else round(lag_seconds, 3)
+    return {"history": [*history, [now.isoformat(), lag_bytes, seconds]][-MOST_SAMPLES:]}

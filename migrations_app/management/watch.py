@@ -17,7 +17,7 @@ from rich.text import Text
 from migrations_app import estimates, queries
 from migrations_app.models import AppMigration, StepRun
 from migrations_app.progress import BUSY, amount, sentence
-from migrations_app.states import TERMINAL, ApprovalState, Direction, RunStatus, Status
+from migrations_app.states import TERMINAL, ApprovalState, Direction, ReplicaState, RunStatus, Status
 
 _LOOK_SECONDS = 0.25
 _PROGRESS_LINE_SECONDS = 10.0
@@ -102,7 +102,9 @@ def _circumstances(move: AppMigration) -> list[str]:
         lines.append(f"  worked on by {about['worker']}")
     replica = getattr(move, "source_replica", None)
     if replica:
-        lines.append(f"  its replica in {replica.region}: {replica.state}")
+        until = f", kept until {replica.review_at:%Y-%m-%d}" if replica.state == ReplicaState.RETAINED else ""
+        lines.append(f"  its replica in {replica.region}: {replica.state}{until}")
+    lines += [f"  {of['at']:%m-%d %H:%M} UTC {of['who']}: {' '.join(of['text'].split())}" for of in about["comments"]]
     return lines
 
 

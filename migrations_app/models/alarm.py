@@ -19,6 +19,7 @@ class AlarmCode(models.TextChoices):
     REPLICA_DRIFTED = "replica_drifted"  # the tables are not the same on both sides
     WAL_PILES_UP = "wal_piles_up"  # the primary keeps so much for the replica that its disk may fill
     REPLICA_LAGS = "replica_lags"
+    REPLICA_OVERDUE = "replica_overdue"  # its day has come: is it still needed?
     RECONCILER_SILENT = "reconciler_silent"  # never a row: nobody would be there to raise it; told from its heartbeat
 
 

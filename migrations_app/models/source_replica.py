@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from decimal import Decimal
 
+from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from migrations_app.models.app import App
 from migrations_app.models.app_migration import AppMigration
@@ -13,6 +16,11 @@ from migrations_app.models.region import Region
 from migrations_app.states import REPLICA_OPEN, ReplicaState
 
 GIGABYTE = 10**9
+
+
+def first_review() -> datetime:
+    """By when somebody looks at a replica that is put on the books now."""
+    return timezone.now() + timedelta(days=settings.MOVES_REPLICA_REVIEW_DAYS)
 
 
 class SourceReplica(Leased):
@@ -24,6 +32,11 @@ class SourceReplica(Leased):
     state = models.CharField(max_length=12, choices=ReplicaState, default=ReplicaState.RETAINED)
     size_bytes = models.BigIntegerField(default=0, help_text="Database and blobs, when it was left behind.")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+    review_at = models.DateTimeField(
+        "keep until",
+        default=first_review,
+        help_text="By then somebody looks whether it is still needed; past it that is an alarm.",
+    )
     ended_at = models.DateTimeField(null=True, blank=True)
     last_error = models.TextField(blank=True)
     acts = models.JSONField(default=list, blank=True, help_text="The log of its teardown: [{at, text}].")
@@ -41,6 +54,12 @@ class SourceReplica(Leased):
     )
     mark_lsn = models.CharField(max_length=20, blank=True, editable=False, help_text="The position it is to reach.")
     mark_at = models.DateTimeField(null=True, blank=True, editable=False, help_text="When that was the newest.")
+    history = models.JSONField(
+        default=list,
+        blank=True,
+        editable=False,
+        help_text="[[time, lag_bytes, lag_seconds]], about every five minutes of the last day; null: no stream.",
+    )
     apply_errors = models.BigIntegerField(default=0, editable=False, help_text="As its region counts them.")
 
     class Meta:

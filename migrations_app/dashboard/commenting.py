@@ -1,0 +1,40 @@
+"""Comments on a move, by who sees it. The form is on the move's page, and works without JavaScript."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.views.decorators.http import require_POST
+
+from migrations_app import actions
+from migrations_app.dashboard.confirming import as_http
+from migrations_app.dashboard.display import page_of
+from migrations_app.dashboard.viewer import user_of
+from migrations_app.errors import InvalidInput
+from migrations_app.models import AppMigration
+
+_DRAFT = "comment-{}"
+_LONGEST_DRAFT = 20_000
+
+
+@require_POST
+@as_http()
+def comment(request: HttpRequest, move_id: UUID) -> HttpResponse:
+    """Take the field `text`, and lead back to the comments on the move's page."""
+    text = request.POST.get("text", "")
+    try:
+        move = actions.comment(move_id=move_id, acting_user=user_of(request), text=text)
+    except InvalidInput as error:
+        messages.error(request, f"{error.reason} {error.hint}")
+        request.session[_DRAFT.format(move_id)] = text[:_LONGEST_DRAFT]
+        move = AppMigration(pk=move_id)
+    return redirect(f"{page_of(move)}#comments")
+
+
+def draft(request: HttpRequest, move: AppMigration) -> str:
+    """What was refused a moment ago, for the form to show once more; it is told once."""
+    kept: str = request.session.pop(_DRAFT.format(move.pk), "")
+    return kept
