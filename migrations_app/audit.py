@@ -7,11 +7,9 @@ notice even that, or a chain's end cut off, keep the heads that `verify_audit` p
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
@@ -19,6 +17,7 @@ from typing import Any
 from django.db import connection, transaction
 from django.db.models import QuerySet
 
+from migrations_app import spreadsheet
 from migrations_app.models import AppMigration, AuditEvent
 from migrations_app.states import ReplicaState
 
@@ -129,20 +128,7 @@ def json_lines(events: QuerySet[AuditEvent]) -> Iterator[str]:
 
 
 def csv_lines(events: QuerySet[AuditEvent]) -> Iterator[str]:
-    """CSV with a header. A cell that a spreadsheet would take for a formula begins with an apostrophe."""
-    yield _csv_line(FIELDS)
-    for row in as_rows(events):
-        yield _csv_line(_formula_safe("" if value is None else str(value)) for value in row.values())
+    return spreadsheet.csv_lines(FIELDS, (row.values() for row in as_rows(events)))
 
 
 FORMATS = {"csv": csv_lines, "jsonl": json_lines}
-
-
-def _csv_line(cells: Iterable[str]) -> str:
-    line = io.StringIO()
-    csv.writer(line).writerow(cells)
-    return line.getvalue()
-
-
-def _formula_safe(cell: str) -> str:
-    return f"'{cell}" if cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else cell

@@ -7,6 +7,7 @@ Everything else takes as long as it took.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy
 from dataclasses import dataclass
 from datetime import datetime
 from statistics import median
@@ -48,7 +49,28 @@ def estimate(row: AppMigration, findings: Iterable[dict[str, Any]]) -> dict[str,
     `bytes`: of tables and large objects, as preflight's `findings` tell, else as the app's last rehearsal found them.
     `seconds`: the sum over the steps that were measured, None if one that copies was not.
     """
-    rehearsal, earlier = _rehearsal(row), _earlier(row)
+    return by_strategy(row, findings, [Strategy(row.strategy)])[row.strategy]
+
+
+def by_strategy(
+    row: AppMigration, findings: Iterable[dict[str, Any]], strategies: Iterable[Strategy]
+) -> dict[str, dict[str, Any]]:
+    """estimate(), were the move by each of the strategies. The earlier moves are looked up once."""
+    found, rehearsal, earlier = list(findings), _rehearsal(row), _earlier(row)
+    expected = {}
+    for strategy in strategies:
+        planned = copy(row)
+        planned.strategy = strategy
+        expected[str(strategy)] = _estimate(planned, found, rehearsal, earlier)
+    return expected
+
+
+def _estimate(
+    row: AppMigration,
+    findings: list[dict[str, Any]],
+    rehearsal: AppMigration | None,
+    earlier: list[AppMigration],
+) -> dict[str, Any]:
     figures = {name: count for finding in findings for name, count in finding.get("figures", {}).items()}
     if rehearsal:
         then = {"bytes": _data_of(rehearsal), **{name: rehearsal.fact(name) for name in ("blobs", "blob_bytes")}}

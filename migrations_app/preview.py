@@ -8,13 +8,13 @@ from typing import Any
 
 from django.contrib.auth.models import User
 
-from migrations_app import estimates, permissions, queries, rules
+from migrations_app import estimates, permissions, queries
+from migrations_app.drafting import draft
 from migrations_app.engine.plan import PIVOT, plan_of
-from migrations_app.errors import Refused
 from migrations_app.models import AppMigration
 from migrations_app.permissions import Verb
-from migrations_app.preflight import Unwritten, choose_strategy, look
-from migrations_app.states import Kind, Strategy
+from migrations_app.preflight import Unwritten, look
+from migrations_app.states import Strategy
 from migrations_app.steps import STEPS
 
 _PURPOSE = re.compile(r"\w+: (.*?)\n\n", re.DOTALL)
@@ -24,38 +24,31 @@ _CHANGES = re.compile(r"^What changes: (.*?)\n(?=\S)", re.DOTALL | re.MULTILINE)
 def preview(
     *, app_slug: str, dest_slug: str, strategy: str, acting_user: User | None, rehearse: bool = False
 ) -> dict[str, Any]:
-    """`{"app_id", "source_region", "dest_region", "strategy", "strategy_reason", "ok", "estimate", "steps": [{step,
-    pivot, skip, what, changes, seconds, bytes}], "preflight"}`: the estimate as estimates.estimate() words it, what
-    preflight finds as look() does. `strategy_reason`: why `auto` chose the strategy, else empty.
-
-    Raises as request_move() would.
-    """
+    """What of_draft() says of that move. Raises as request_move() would."""
     app = queries.app(app_slug, viewer=acting_user)
     permissions.require(acting_user, Verb.REQUEST, app)
-    dest = queries.region(dest_slug)
-    strategy = queries.strategy(strategy)
-    blockers = rules.forbids_move(app.move_facts(dest))
-    if blockers:
-        raise Refused(blockers)
-    row = AppMigration(
-        app=app,
-        kind=Kind.REHEARSAL if rehearse else Kind.MOVE,
-        strategy=Strategy.REHEARSAL if rehearse else strategy,
-        source_region=app.region,
-        dest_region=dest,
-    )
-    if row.strategy == queries.AUTO:
-        row.strategy, row.strategy_reason = choose_strategy(row)
+    return of_draft(draft(app, queries.region(dest_slug), strategy, rehearse=rehearse))
+
+
+def of_draft(row: AppMigration) -> dict[str, Any]:
+    """`{"app_id", "source_region", "dest_region", "strategy", "strategy_reason", "ok", "estimate", "estimates",
+    "steps": [{step, pivot, skip, what, changes, seconds, bytes}], "preflight"}`.
+
+    `strategy_reason`: why `auto` chose the strategy, else empty. `estimate` is as estimates.estimate() words it, and
+    `estimates` the same by each strategy that can be asked for. `preflight`: what look() finds.
+    """
     findings = look(row)
-    estimate = estimates.estimate(row, findings)
+    expected = estimates.by_strategy(row, findings, {Strategy(row.strategy), Strategy.LIVE, Strategy.SNAPSHOT})
+    estimate = expected[row.strategy]
     return {
-        "app_id": app.slug,
-        "source_region": app.region.slug,
-        "dest_region": dest.slug,
+        "app_id": row.app.slug,
+        "source_region": row.source_region.slug,
+        "dest_region": row.dest_region.slug,
         "strategy": str(row.strategy),
         "strategy_reason": row.strategy_reason,
         "ok": all(finding["outcome"] != "fail" for finding in findings),
         "estimate": estimate,
+        "estimates": {str(strategy): expected[strategy] for strategy in (Strategy.LIVE, Strategy.SNAPSHOT)},
         "steps": _steps(row, estimate["steps"]),
         "preflight": findings,
     }

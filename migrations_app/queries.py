@@ -21,6 +21,7 @@ from migrations_app.permissions import Verb, can, in_sight, visible_apps
 from migrations_app.states import (
     ACTIVE,
     REPLICA_OPEN,
+    TERMINAL,
     WORKED,
     Act,
     ApprovalState,
@@ -353,3 +354,20 @@ def offers(row: AppMigration, *, user: User | None) -> list[Offer]:
             blockers = rules.forbids_asking_twice(waiting)
         found.append(Offer(verb, blockers, Act(waiting.act) if waiting and verb in decisions else None))
     return found
+
+
+def last_rehearsal(row: AppMigration) -> AppMigration | None:
+    """The app's own last one between the same regions that came to an end, whichever."""
+    return (
+        AppMigration.objects.filter(
+            app_id=row.app_id,
+            kind=Kind.REHEARSAL,
+            source_region=row.source_region,
+            dest_region=row.dest_region,
+            status__in=TERMINAL,
+        )
+        .exclude(pk=row.pk)
+        .order_by("-completed_at")
+        .prefetch_related("step_runs")
+        .first()
+    )

@@ -95,8 +95,17 @@ PAGES = {
         "view", "view", ok=(302, 302), of_app=True, hidden=(302, 403)
     ),
     "admin/auth/user/<id>/password/": Page("edit_users", "edit_users"),
-    "admin/migrations_app/app/<int:app_id>/request-move/": verb_page("request"),
+    "admin/new-move/": Page("request", "request", ok=(200, 400)),
+    "admin/new-move/where/": Page("request", "request"),
+    "admin/new-move/look/": Page("request", "request"),
+    "admin/find/": Page(ok=(302, 302)),
+    "admin/live/": Page(ok=(200, 405)),
+    f"{MOVE}/<uuid:move_id>/live/": Page("view", ok=(200, 405), of_app=True, hidden=(404, 405), hides_first=True),
     "admin/migrations_app/auditevent/export/<str:kind>/": Page("export_audit", "export_audit"),
+    **{
+        f"admin/migrations_app/{model}/export/<str:kind>/": Page("view", "view")
+        for model in ("app", "appmigration", "region", "sourcereplica")
+    },
     f"{MOVE}/<uuid:move_id>/approve/": verb_page("approve", post=409),  # without the fingerprint of what was seen
     f"{MOVE}/<uuid:move_id>/reject/": verb_page("reject"),
     f"{MOVE}/<uuid:move_id>/withdraw/": verb_page("withdraw", post=409),  # somebody else's
@@ -232,7 +241,8 @@ def test_whoever_is_not_of_the_staff_is_sent_to_the_login(here: World, whoever: 
         sent_to = response.headers.get("Location", "")
         if route == "admin/logout/":
             sent_to = client.get(sent_to).headers.get("Location", "")
-        assert (response.status_code, sent_to.partition("?")[0]) == (302, "/admin/login/"), url
+        polled = {"get": (401, ""), "post": (405, "")}[method] if route.endswith("/live/") else None
+        assert (response.status_code, sent_to.partition("?")[0]) == (polled or (302, "/admin/login/")), url
         assert "shop" not in body(response)
     assert everything() == before
     assert client.get("/").headers["Location"] == "/admin/"

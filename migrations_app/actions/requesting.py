@@ -15,10 +15,11 @@ from migrations_app import approvals, bell, estimates, permissions, queries, rul
 from migrations_app.actions import going_back
 from migrations_app.actions.locks import given, locked_app, locked_replica, one_at_a_time, refuse
 from migrations_app.clock import database_now
+from migrations_app.drafting import draft
 from migrations_app.errors import InvalidInput
 from migrations_app.models import AppMigration
 from migrations_app.permissions import Verb
-from migrations_app.preflight import choose_strategy, look
+from migrations_app.preflight import look
 from migrations_app.states import Act, Kind, Status, Strategy
 from migrations_app.transitions import record
 
@@ -48,7 +49,6 @@ def request_move(
     permissions.require(acting_user, Verb.REQUEST, app)
     reason = given(reason, "a move")
     dest = queries.region(dest_slug)
-    strategy = queries.strategy(strategy)
     _check_ticket(ticket_url)
     if not_before and not_before < database_now():
         raise InvalidInput(
@@ -62,12 +62,11 @@ def request_move(
             hint=f"Give 1 to {_LONGEST_BLOCK_SECONDS} seconds, or none to go by the settings.",
             code="invalid_block_budget",
         )
-    wanted = AppMigration(
-        app=app,
-        kind=Kind.REHEARSAL if rehearse else Kind.MOVE,
-        strategy=Strategy.REHEARSAL if rehearse else strategy,
-        source_region=app.region,
-        dest_region=dest,
+    wanted = draft(
+        app,
+        dest,
+        strategy,
+        rehearse=rehearse,
         requested_by=acting_user,
         reason=reason,
         ticket_url=ticket_url,
@@ -75,9 +74,6 @@ def request_move(
         due_at=not_before,
         block_budget_seconds=block_budget_seconds,
     )
-    refuse(rules.forbids_move(app.move_facts(dest)))
-    if wanted.strategy == queries.AUTO:
-        wanted.strategy, wanted.strategy_reason = choose_strategy(wanted)
     _look_before_asking(wanted, Act.MOVE)
     with one_at_a_time(), transaction.atomic():
         wanted.app = locked_app(app)

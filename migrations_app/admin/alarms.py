@@ -9,8 +9,9 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from migrations_app import alarms
+from migrations_app.admin.listing import Empty, Listed
 from migrations_app.admin.sight import LookOnly
-from migrations_app.dashboard.display import NOTHING, link, time_column
+from migrations_app.dashboard.display import NOTHING, link, list_of, time_column
 from migrations_app.dashboard.viewer import user_of
 from migrations_app.models import Alarm
 
@@ -33,20 +34,23 @@ class StandingFilter(admin.SimpleListFilter):
 
 
 @admin.register(Alarm)
-class AlarmAdmin(LookOnly):
+class AlarmAdmin(Listed, LookOnly):
     """Raised and ended by the reconciler alone."""
 
     list_display = ["since_shown", "code", "sentence", "hint", "ended"]
-    list_filter = [StandingFilter, "code"]
+    list_filter = [StandingFilter, "code", "since"]
     search_fields = ["about", "sentence"]
     search_help_text = "Region, app, or any word of it."
-    date_hierarchy = "since"
+
+    def empty(self, request: HttpRequest) -> Empty:
+        over = list_of(Alarm, **{StandingFilter.parameter_name: "over"})
+        return Empty("Nothing that you see is wrong now.", "What is over", over)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Alarm]:
         return alarms.in_sight_of(user_of(request))
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
-        return lookup.partition("__")[0] in (StandingFilter.parameter_name, "code", "since")
+        return lookup.partition("__")[0] in (StandingFilter.parameter_name, "code", "since", "region")
 
     def get_fields(self, request: HttpRequest, obj: Alarm | None = None) -> Any:
         return ["code", "sentence", "hint", ("since_shown", "seen", "ended"), ("region_page", "move_page")]

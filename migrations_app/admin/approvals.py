@@ -10,9 +10,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.html import format_html
 
+from migrations_app.admin.listing import Empty, Listed
 from migrations_app.admin.sight import LookOnly, TeamFilter
 from migrations_app.dashboard.consent import asked_by, time_limit
-from migrations_app.dashboard.display import NOTHING, badge, link, page_of, route_column, time_column
+from migrations_app.dashboard.display import NOTHING, badge, link, list_of, page_of, route_column, time_column
 from migrations_app.dashboard.viewer import user_of
 from migrations_app.models import AppMigration, Approval
 from migrations_app.permissions import in_sight
@@ -40,10 +41,10 @@ class StateFilter(admin.SimpleListFilter):
 
 
 @admin.register(Approval)
-class ApprovalAdmin(LookOnly):
+class ApprovalAdmin(Listed, LookOnly):
     list_display = ["move", "act", "state_shown", "asked_by", "reason", "limit", "decider"]
     list_display_links = None
-    list_filter = [StateFilter, "act", ("migration__app__owner", TeamFilter)]
+    list_filter = [StateFilter, "act", ("migration__app__owner", TeamFilter), "requested_at"]
     list_select_related = [
         "migration__app",
         "migration__source_region",
@@ -53,7 +54,10 @@ class ApprovalAdmin(LookOnly):
     ]
     search_fields = ["migration__app__slug", "migration__id", "reason"]
     search_help_text = "App, id of the move, or reason."
-    date_hierarchy = "requested_at"
+
+    def empty(self, request: HttpRequest) -> Empty:
+        decided = list_of(Approval, **{StateFilter.parameter_name: "all"})
+        return Empty("Nothing waits for approval.", "What was decided", decided)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Approval]:
         moves = in_sight(AppMigration.objects.all(), user_of(request))

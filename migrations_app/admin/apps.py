@@ -8,16 +8,16 @@ from django.contrib.auth.models import Group
 from django.db import transaction
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import reverse
 from django.utils.html import format_html
 
-from migrations_app import permissions, queries, rules
+from migrations_app import permissions, rules
+from migrations_app.admin.listing import Empty, Exported
 from migrations_app.admin.recording import Recorded
 from migrations_app.admin.sight import NeverDeleted, TeamFilter
 from migrations_app.admin.trail import WithTrail
-from migrations_app.dashboard.buttons import Button
+from migrations_app.dashboard.app_page import about
 from migrations_app.dashboard.display import NOTHING, badge
-from migrations_app.dashboard.requesting import everywhere, request_move
 from migrations_app.dashboard.viewer import user_of
 from migrations_app.models import App, AppMigration
 from migrations_app.permissions import Verb
@@ -27,12 +27,31 @@ _FIELDS = ["slug", "owner", "region", "database", "blobs", "program", "hostname"
 
 
 @admin.register(App)
-class AppAdmin(WithTrail, Recorded, NeverDeleted):
+class AppAdmin(WithTrail, Recorded, Exported, NeverDeleted):
     list_display = ["slug", "region", "team", "hostname", "database", "move"]
     list_filter = ["region", ("owner", TeamFilter)]
     list_select_related = ["region", "owner"]
     search_fields = ["slug", "hostname", "database"]
+    search_help_text = "App, host name or database."
     values_recorded = _FIELDS
+    csv_columns = {
+        "app": lambda app: app.slug,
+        "team": lambda app: app.owner,
+        "region": lambda app: app.region,
+        "hostname": lambda app: app.hostname,
+        "database": lambda app: app.database,
+        "blobs": lambda app: app.blobs,
+        "program": lambda app: app.program,
+        "port": lambda app: app.port,
+        "on_the_books_since": lambda app: app.created_at,
+        "active_move": lambda app: app.active_move,
+        "active_status": lambda app: app.active_status,
+    }
+
+    def empty(self, request: HttpRequest) -> Empty:
+        if permissions.can(user_of(request), Verb.REGISTER):
+            return Empty("No app is on the books.", "Register one", reverse("admin:migrations_app_app_add"))
+        return Empty("No app of your teams is on the books. An admin gives roles and teams.")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[App]:
         active = AppMigration.objects.filter(app=OuterRef("pk"), status__in=ACTIVE)
@@ -58,15 +77,6 @@ class AppAdmin(WithTrail, Recorded, NeverDeleted):
             kwargs["queryset"] = teams if permissions.sees_every_team(user) else teams.filter(user=user)
         return super().formfield_for_foreignkey(db_field, request, **kwargs)
 
-    def get_urls(self) -> list[URLPattern]:
-        page = path(
-            "<int:app_id>/request-move/",
-            self.admin_site.admin_view(request_move),
-            {"site": self.admin_site},
-            name="migrations_app_app_request_move",
-        )
-        return [page, *super().get_urls()]
-
     def changeform_view(
         self,
         request: HttpRequest,
@@ -90,10 +100,8 @@ class AppAdmin(WithTrail, Recorded, NeverDeleted):
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        app = context.get("original")
-        if app and permissions.can(user_of(request), Verb.REQUEST, app):
-            address = reverse("admin:migrations_app_app_request_move", args=[app.pk])
-            context["buttons"] = [Button("Request a move", address, everywhere(queries.destinations(app)))]
+        if app := context.get("original"):
+            context |= about(app, user_of(request))
         return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.display(ordering="owner__name")

@@ -8,28 +8,45 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 
 from migrations_app import queries
+from migrations_app.admin.listing import Empty, Exported
 from migrations_app.admin.sight import InSight, LookOnly, TeamFilter
 from migrations_app.dashboard import move_page
 from migrations_app.dashboard.confirming import confirm
-from migrations_app.dashboard.display import (
-    badge,
-    route_column,
-    time_column,
-    who,
-)
+from migrations_app.dashboard.display import badge, list_of, route_column, time_column, who
 from migrations_app.dashboard.verbs import DEEDS
 from migrations_app.dashboard.viewer import user_of
-from migrations_app.models import AppMigration
+from migrations_app.models import App, AppMigration
 
 
 @admin.register(AppMigration)
-class AppMigrationAdmin(InSight, LookOnly):
+class AppMigrationAdmin(Exported, InSight, LookOnly):
     list_display = ["app", "kind", "from_to", "state", "step", "requester", "initiated"]
-    list_filter = ["status", "kind", "source_region", "dest_region", ("app__owner", TeamFilter)]
-    list_select_related = ["app", "source_region", "dest_region", "requested_by"]
+    list_filter = ["status", "kind", "source_region", "dest_region", ("app__owner", TeamFilter), "initiated_at"]
+    list_select_related = ["app__owner", "source_region", "dest_region", "requested_by"]
     search_fields = ["id", "app__slug", "reason", "ticket_url"]
     search_help_text = "App, id of the move, reason or ticket."
-    date_hierarchy = "initiated_at"
+    csv_columns = {
+        "move": lambda move: move.pk,
+        "app": lambda move: move.app,
+        "team": lambda move: move.app.owner,
+        "kind": lambda move: move.kind,
+        "strategy": lambda move: move.strategy,
+        "source_region": lambda move: move.source_region,
+        "dest_region": lambda move: move.dest_region,
+        "status": lambda move: move.status,
+        "current_step": lambda move: move.current_step,
+        "requested_by": lambda move: move.requested_by,
+        "reason": lambda move: move.reason,
+        "ticket": lambda move: move.ticket_url,
+        "initiated_at": lambda move: move.initiated_at,
+        "blocked_seconds": queries.blocked_seconds,
+        "pivot_at": lambda move: move.pivot_at,
+        "completed_at": lambda move: move.completed_at,
+        "last_error": lambda move: move.last_error,
+    }
+
+    def empty(self, request: HttpRequest) -> Empty:
+        return Empty("No app that you see was ever moved.", "Apps", list_of(App))
 
     def get_urls(self) -> list[URLPattern]:
         pages = [
@@ -44,9 +61,9 @@ class AppMigrationAdmin(InSight, LookOnly):
         return pages + super().get_urls()
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
-        """The console's own page; where there is no such move, what Django says."""
+        """The console's own page; to who may not see it, or would change it by a form, what Django says."""
         move = self.get_object(request, unquote(object_id))
-        if move is None or not self.has_view_permission(request, move):
+        if request.method == "POST" or move is None or not self.has_view_permission(request, move):
             return super().change_view(request, object_id, *args, **kwargs)
         return move_page.page(request, queries.move(move.pk, viewer=user_of(request)), self.admin_site)
 

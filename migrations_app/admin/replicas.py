@@ -7,26 +7,46 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 
 from migrations_app import approvals, queries
+from migrations_app.admin.listing import Empty, Exported
 from migrations_app.admin.sight import InSight, LookOnly, TeamFilter
 from migrations_app.admin.trail import WithTrail
 from migrations_app.dashboard.buttons import buttons_of
-from migrations_app.dashboard.display import NOTHING, badge, link, log_of, span, time_column, unbroken
+from migrations_app.dashboard.display import NOTHING, badge, link, list_of, log_of, span, time_column, unbroken
 from migrations_app.dashboard.standing import notes_on
 from migrations_app.dashboard.viewer import user_of
-from migrations_app.models import SourceReplica
+from migrations_app.models import AppMigration, SourceReplica
 from migrations_app.permissions import Verb
 from migrations_app.states import ReplicaState
 from migrations_app.units import size
 
 
 @admin.register(SourceReplica)
-class SourceReplicaAdmin(WithTrail, InSight, LookOnly):
+class SourceReplicaAdmin(WithTrail, Exported, InSight, LookOnly):
     list_display = ["app", "region", "state_shown", "trouble", "lag", "retained", "size_and_cost", "created"]
-    list_filter = ["state", "region", ("app__owner", TeamFilter)]
-    list_select_related = ["app", "region"]
+    list_filter = ["state", "region", ("app__owner", TeamFilter), "created_at"]
+    list_select_related = ["app__owner", "region"]
     search_fields = ["app__slug", "migration__id"]
     search_help_text = "App, or id of the move that left it."
-    date_hierarchy = "created_at"
+    csv_columns = {
+        "move": lambda replica: replica.migration_id,
+        "app": lambda replica: replica.app,
+        "team": lambda replica: replica.app.owner,
+        "region": lambda replica: replica.region,
+        "state": lambda replica: replica.state,
+        "problem": lambda replica: replica.problem,
+        "lag_bytes": lambda replica: replica.lag_bytes,
+        "lag_seconds": lambda replica: replica.lag_seconds,
+        "retained_bytes": lambda replica: replica.retained_bytes,
+        "wal_status": lambda replica: replica.wal_status,
+        "watched_at": lambda replica: replica.watched_at,
+        "size_bytes": lambda replica: replica.size_bytes,
+        "estimated_monthly_cost_usd": lambda replica: replica.estimated_monthly_cost_usd,
+        "created_at": lambda replica: replica.created_at,
+        "ended_at": lambda replica: replica.ended_at,
+    }
+
+    def empty(self, request: HttpRequest) -> Empty:
+        return Empty("No replica is retained. A completed move leaves one.", "Moves", list_of(AppMigration))
 
     def get_fields(self, request: HttpRequest, obj: SourceReplica | None = None) -> Any:
         rows: list[Any] = [("app_page", "region"), ("move_page", "state_shown")]

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from math import floor, log10
 from typing import NamedTuple
 
-from django.utils.safestring import SafeString
+from django.utils import timezone
 
 from migrations_app.dashboard.display import clock, moment
 from migrations_app.units import size, span
@@ -57,10 +57,19 @@ class Mark(NamedTuple):
 class Row(NamedTuple):
     """A point as the table has it."""
 
-    at: SafeString | str
+    at: str
     name: str
     value: str
     href: str | None
+
+
+def axis_times(first: datetime, last: datetime, *, middle: bool = True) -> list[str]:
+    """What stands under an axis: its ends and its middle, as precise as its length lets one tell them apart."""
+    if last <= first:
+        return [clock(first)]
+    form = "%Y-%m-%d" if last - first > timedelta(days=4) else "%m-%d %H:%M"
+    ends = [first, first + (last - first) / 2, last] if middle else [first, last]
+    return [clock(at, f"{timezone.localtime(at):{form}}") for at in ends]
 
 
 @dataclass(frozen=True)
@@ -119,11 +128,10 @@ class Chart:
         return [self.written(value) for value in (self.top, self.top / 2, 0)]
 
     @property
-    def times(self) -> list[SafeString | str]:
-        """What the axis of times says: its ends."""
+    def times(self) -> list[str]:
+        """What the axis of times says. Of bars, which stand side by side, only the ends have a time."""
         points = self.sorted_points
-        ends = [points[0].at, points[-1].at]
-        return [clock(at) for at in dict.fromkeys(ends)]
+        return axis_times(points[0].at, points[-1].at, middle=not self.bars)
 
     @property
     def marks(self) -> list[Mark]:

@@ -9,7 +9,7 @@ from migrations_app import approvals, estimates
 from migrations_app.clock import database_now
 from migrations_app.dashboard.display import NOTHING, link, moment, who
 from migrations_app.models import App, AppMigration, Approval, AuditEvent, Region
-from migrations_app.states import STARTS, Act, ApprovalState, Status
+from migrations_app.states import STARTS, Act, ApprovalState, Status, start_of
 
 _THINGS = {"app": "The app", "source_region": "The source region", "dest_region": "The destination region"}
 _FIELDS = [field.name for model in (App, Region) for field in model._meta.fields]
@@ -81,6 +81,20 @@ def _times(approval: Approval, move: AppMigration) -> list[tuple[str, Any]]:
     elif earliest > now:
         facts.append(("earliest start", moment(earliest)))
     return facts
+
+
+def begins(move: AppMigration) -> dict[str, Any]:
+    """When the move can begin: `at`, None for never; `at_once`, which may mean once it is approved; `windows`: what
+    both regions say to that, `(region, window)`."""
+    now = database_now()
+    earliest = approvals.earliest_start(move, now)
+    places = [] if move.reverses_id else [move.source_region, move.dest_region]
+    return {
+        "at": earliest,
+        "at_once": earliest is not None and earliest <= now,
+        "waits_for_approval": approvals.is_needed(start_of(move.kind)),
+        "windows": [(place, place.window) for place in places if place.window],
+    }
 
 
 def _place(field: str) -> int:

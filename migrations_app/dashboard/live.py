@@ -20,6 +20,7 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
+from django.views.decorators.http import require_safe
 
 _TICKING = re.compile(r'(data-(?:since|until)="[^"]*"[^>]*>)[^<]*')
 """The text of what the browser itself counts on, second by second."""
@@ -72,17 +73,17 @@ def page(request: HttpRequest, template: str, live: Live, context: dict[str, Any
 
 def news(request: HttpRequest, live: Live) -> HttpResponse:
     """What has changed since the cursor; 204 if nothing has."""
-    had, has = request.GET.get("cursor", "").split("."), live.cursor(request)
-    now = has.split(".")
-    if had == now:
+    cursor, known = live.cursor(request), request.GET.get("cursor", " ")
+    if known == cursor:
         return HttpResponse(status=204)
-    known = had if len(had) == len(now) else [""] * len(now)
+    has = cursor.split(".") if live.fragments else []
+    had = known.split(".") if known.count(".") == cursor.count(".") else [""] * len(has)
     parts = [
         _element(fragment, html, swap=True)
-        for fragment, html, before, after in zip(live.fragments, live.rendered(request), known, now, strict=True)
+        for fragment, html, before, after in zip(live.fragments, live.rendered(request), had, has, strict=False)
         if before != after
     ]
-    poller = render_to_string("dashboard/_poller.html", {"live": live, "cursor": has, "swap": True}, request)
+    poller = render_to_string("dashboard/_poller.html", {"live": live, "cursor": cursor, "swap": True}, request)
     return HttpResponse([poller, *parts])
 
 
@@ -90,6 +91,7 @@ def polled(site: AdminSite, view: Callable[..., HttpResponse]) -> Callable[..., 
     """Who is not logged in any more gets 401, which the page can tell from news, and no login form."""
 
     @wraps(view)
+    @require_safe
     def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
         return view(request, *args, **kwargs) if site.has_permission(request) else HttpResponse(status=401)
 

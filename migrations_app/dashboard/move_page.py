@@ -15,11 +15,13 @@ from migrations_app import permissions, queries
 from migrations_app.clock import database_now
 from migrations_app.dashboard import live
 from migrations_app.dashboard.buttons import buttons_of
+from migrations_app.dashboard.commenting import draft
 from migrations_app.dashboard.confirming import as_http
 from migrations_app.dashboard.display import list_of, route, sign_of, tone_of
 from migrations_app.dashboard.facts import facts
 from migrations_app.dashboard.findings import comparison_of, findings_of
 from migrations_app.dashboard.live import Fragment, Live
+from migrations_app.dashboard.move_charts import charts_of
 from migrations_app.dashboard.standing import sides, standing, way_back
 from migrations_app.dashboard.timeline import timeline
 from migrations_app.dashboard.trail import approvals_table, trail
@@ -37,7 +39,8 @@ def page(request: HttpRequest, move: AppMigration, site: AdminSite) -> TemplateR
         "title": f"{move.app}: {route(move)}",
         "move": move,
         "opts": AppMigration._meta,
-        "may_comment": permissions.can(user, Verb.VIEW, move),
+        "may_comment": permissions.can(user, Verb.COMMENT, move),
+        "draft": draft(request, move),
         "trail_page": list_of(AuditEvent, migration__id__exact=move.pk)
         if user.has_perm("migrations_app.view_auditevent")
         else "",
@@ -73,6 +76,7 @@ def _live(user: User, move: AppMigration) -> Live:
         ]
     parts: list[tuple[str, dict[str, Any]]] = [
         ("facts", {"facts": facts(move, now)}),
+        ("charts", {"charts": charts_of(runs)}),
         ("comparison", {"comparison": comparison_of(move)}),
         ("findings", {"findings": findings_of(move), "none": _NO_PREFLIGHT}),
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib.admin import AdminSite
 from django.urls import URLPattern, path
 
-from migrations_app.dashboard import commenting, find, live, move_page, overview
+from migrations_app.dashboard import commenting, find, live, move_page, new_move, overview
 
 _MOVE = "migrations_app/appmigration/<uuid:move_id>"
 
@@ -17,4 +17,8 @@ def pages(site: AdminSite) -> list[URLPattern]:
         path("live/", live.polled(site, overview.news), of_site, name="overview_live"),
         path(f"{_MOVE}/comment/", site.admin_view(commenting.comment), name="move_comment"),
         path(f"{_MOVE}/live/", live.polled(site, move_page.news), of_site, name="move_live"),
+        # Asking and deciding.
+        path("new-move/", site.admin_view(new_move.new_move), of_site, name="new_move"),
+        path("new-move/where/", site.admin_view(new_move.destinations), of_site, name="new_move_where"),
+        path("new-move/look/", site.admin_view(new_move.look), of_site, name="new_move_look"),
     ]

@@ -39,7 +39,7 @@ def open_and_shut(response: Any) -> tuple[set[str], set[str]]:
     """The labels of the buttons that lead somewhere, and of those that do not now."""
     html = response.content.decode()
     return (
-        set(re.findall(r'<a class="verb[^"]*" href="[^"]*">([^<]+)</a>', html)),
+        set(re.findall(r'<a class="verb[^"]*" href="[^"]*"[^>]*>([^<]+)</a>', html)),
         set(re.findall(r'aria-disabled="true"[^>]*>([^<]+)</span>', html)),
     )
 

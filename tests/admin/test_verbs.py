@@ -28,9 +28,9 @@ pytestmark = pytest.mark.django_db
 @pytest.mark.parametrize(
     ("role", "may", "may_not_now"),
     [
-        ("Viewer", set(), set()),
-        ("Requester", {"Abort"}, {"Reverse"}),
-        ("Approver", {"Approve the move", "Reject the move"}, set()),
+        ("Viewer", set(), {"Abort", "Retry", "Reverse", "Tear down"}),
+        ("Requester", {"Abort"}, {"Retry", "Reverse", "Tear down"}),
+        ("Approver", {"Approve the move", "Reject the move"}, {"Abort", "Retry", "Reverse", "Tear down"}),
         ("Operator", {"Abort"}, {"Retry", "Reverse", "Tear down"}),
         (
             "Admin",
@@ -53,7 +53,9 @@ def test_a_button_that_leads_nowhere_says_why(waiting: AppMigration, operator: U
 
 def test_who_asked_may_withdraw_and_not_approve(waiting: AppMigration, requester: User) -> None:
     may, may_not = open_and_shut(of_move(requester, waiting))
-    assert (may, may_not) == ({"Withdraw the move"}, {"Reverse"}), "to abort it would come to the same"
+    assert (may, may_not) == ({"Withdraw the move"}, {"Retry", "Reverse", "Tear down"}), (
+        "to abort it would come to the same"
+    )
 
 
 def test_who_asked_and_may_decide_is_offered_one_way_to_end_it(shop: App, admin: User) -> None:
@@ -111,12 +113,12 @@ def test_a_time_limit_says_of_what(waiting: AppMigration, approver: User) -> Non
     until = moment(Approval.objects.get().expires_at)
     on_page, listed = limits()
     assert f"It is to be decided by {until}." in on_page
-    assert f"to be decided by {until}</td>" in on_page
-    assert "to be decided by <span" in listed
+    assert re.search(rf"to be decided by <time [^>]*>{until}</time>", on_page)
+    assert "to be decided by <time" in listed
     actions.approve(move_id=waiting.pk, acting_user=approver)
     on_page, listed = limits()
-    assert f"valid until {moment(Approval.objects.get().expires_at)}</td>" in on_page
-    assert "valid until <span" in listed
+    assert re.search(rf"valid until <time [^>]*>{moment(Approval.objects.get().expires_at)}</time>", on_page)
+    assert "valid until <time" in listed
     AppMigration.objects.update(status=Status.RUNNING)
     on_page, listed = limits()
     assert "valid until" not in on_page + listed, "the move has begun: it is the limit of nothing any more"
@@ -125,7 +127,7 @@ def test_a_time_limit_says_of_what(waiting: AppMigration, approver: User) -> Non
 def test_the_replica_leads_to_its_moves_verbs(shop: App, operator: User) -> None:
     move = on_paper.completed(shop)
     response = page(operator, "migrations_app_sourcereplica_change", move.source_replica.pk)
-    assert open_and_shut(response) == ({"Reverse", "Tear down"}, set())
+    assert open_and_shut(response) == ({"Keep until…", "Reverse", "Tear down"}, set())
     assert reverse(f"admin:{verb('teardown')}", args=[move.pk]) in response.content.decode()
 
 
@@ -134,7 +136,7 @@ def test_a_teardown_that_waits_is_decided_on_from_the_replica(shop: App, operato
     actions.teardown(move_id=move.pk, acting_user=operator, confirm="shop", reason="costs")
     admin = person("ada", "Admin")
     may, may_not = open_and_shut(page(admin, "migrations_app_sourcereplica_change", move.source_replica.pk))
-    assert may == {"Approve the teardown", "Reject the teardown", "Reverse"}
+    assert may == {"Approve the teardown", "Reject the teardown", "Keep until…", "Reverse"}
     assert may_not == {"Tear down"}
 
 

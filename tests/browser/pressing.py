@@ -34,7 +34,7 @@ def offered(page: Page, *, among: Collection[str] = ACTS) -> set[str]:
     found = set()
     main = page.get_by_role("main")
     for role in ("link", "button"):
-        for at in main.get_by_role(role, disabled=False).all():  # type: ignore[arg-type]
+        for at in main.get_by_role(role, disabled=False).all():
             said = at.inner_text().strip() or at.get_attribute("value") or ""
             found |= {act for act in among if said.startswith(act)}
     return found

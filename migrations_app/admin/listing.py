@@ -1,0 +1,123 @@
+"""Lists: long ones that stay quick, empty ones that say so, and each as a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.core.exceptions import BadRequest, PermissionDenied
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+
+from migrations_app import spreadsheet
+
+MOST_LISTED = 10_000
+"""Of a longer list only these are counted and can be leafed through; as a file there are all."""
+
+
+@dataclass(frozen=True)
+class Empty:
+    """What stands in place of a list without rows, and the one thing to do about it, if there is any."""
+
+    sentence: str
+    label: str = ""
+    url: str = ""
+
+
+class Bounded(Paginator):
+    """Counts no further than MOST_LISTED: the database would read every row for a number that nobody reads."""
+
+    @cached_property
+    def count(self) -> int:
+        rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
+        return rows.order_by()[:MOST_LISTED].count()
+
+
+class Listed(admin.ModelAdmin):
+    """The list's template is templates/admin/change_list.html."""
+
+    list_per_page = 50
+    paginator = Bounded
+    show_facets = admin.ShowFacets.NEVER
+    show_full_result_count = False
+
+    def empty(self, request: HttpRequest) -> Empty:
+        """Of the list as it is before anything is filtered or searched for."""
+        raise NotImplementedError
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        title = str(self.opts.verbose_name_plural).capitalize()
+        response = super().changelist_view(request, {"title": title, **(extra_context or {})})
+        context = getattr(response, "context_data", None)
+        if context and "cl" in context:
+            listed = context["cl"]
+            chosen = bool(listed.query or listed.get_filters_params())
+            none_chosen = Empty("None is like that.", "Show all that there are", request.path)
+            context["empty"] = none_chosen if chosen else self.empty(request)
+            context["is_cut"] = listed.result_count >= MOST_LISTED
+        return response
+
+
+class Exported(Listed):
+    """The list as a file: what it shows under the same filters, in its order, all pages of it."""
+
+    csv_columns: dict[str, Callable[[Any], object]] = {}
+    """The file's header, and what stands below it for a row."""
+    formats = {"csv": "Export as CSV"}
+    """By the last word of the file's address: what its link says."""
+    content_types = {"csv": "text/csv; charset=utf-8"}
+
+    @property
+    def file_name(self) -> str:
+        """What the file is called, before the date."""
+        return str(self.opts.verbose_name_plural).replace(" ", "-")
+
+    def may_export(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
+
+    def lines(self, request: HttpRequest, kind: str, rows: Any) -> Iterable[str]:
+        columns = self.csv_columns.values()
+        cells = ([column(row) for column in columns] for row in rows.iterator(chunk_size=2000))
+        return spreadsheet.csv_lines(self.csv_columns, cells)
+
+    def get_urls(self) -> list[URLPattern]:
+        export = path("export/<str:kind>/", self.admin_site.admin_view(self.export), name=self._export_name)
+        return [export, *super().get_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        response = super().changelist_view(request, extra_context)
+        context = getattr(response, "context_data", None)
+        if context and "cl" in context and self.may_export(request):
+            query = context["cl"].get_query_string()
+            context["exports"] = {
+                word: reverse(f"admin:{self._export_name}", args=[kind]) + (query if query != "?" else "")
+                for kind, word in self.formats.items()
+            }
+        return response
+
+    def export(self, request: HttpRequest, kind: str) -> StreamingHttpResponse:
+        if not self.may_export(request):
+            raise PermissionDenied
+        if kind not in self.formats:
+            raise BadRequest(f"There is no format {kind}.")
+        try:
+            rows = self.get_changelist_instance(request).queryset
+        except IncorrectLookupParameters as error:
+            raise BadRequest("These are no filters of the list.") from error
+        name = f"{self.file_name}-{timezone.localdate():%Y-%m-%d}.{kind}"
+        return StreamingHttpResponse(
+            self.lines(request, kind, rows),
+            content_type=self.content_types[kind],
+            headers={"Content-Disposition": f'attachment; filename="{name}"'},
+        )
+
+    @property
+    def _export_name(self) -> str:
+        return f"{self.opts.app_label}_{self.opts.model_name}_export"

@@ -1,0 +1,25 @@
+"""How fast a move copied, and how far its stream was behind, over time."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from migrations_app.dashboard.charts import Chart, Point
+from migrations_app.models import StepRun
+
+
+def charts_of(runs: list[StepRun]) -> list[Chart]:
+    """Of what the steps sampled while they went on (progress.Meter); none where nothing did."""
+    rates, lags = list[Point](), list[Point]()
+    for run in runs:
+        for seconds, rate, lag in run.progress.get("samples", []):
+            at = run.started_at + timedelta(seconds=seconds)
+            if rate is not None:
+                rates.append(Point(at, rate))
+            if lag is not None:
+                lags.append(Point(at, lag))
+    return [
+        chart
+        for chart in (Chart("Copied", "bytes a second", rates), Chart("Behind the source", "bytes", lags))
+        if len(chart.points) > 1
+    ]

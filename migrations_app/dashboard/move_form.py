@@ -1,0 +1,190 @@
+"""What a move is asked for with: the fields of the new move's page, and what can be chosen in them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.contrib.auth.models import User
+from django.urls import reverse
+from django.utils import timezone
+
+from migrations_app import permissions, queries
+from migrations_app.errors import Blocker
+from migrations_app.models import App, Region
+from migrations_app.permissions import Verb, visible_apps
+from migrations_app.queries import AUTO
+from migrations_app.states import Strategy
+from migrations_app.units import span
+
+STRATEGIES = {
+    AUTO: ("Automatic", "Live where preflight finds that possible, else snapshot."),
+    str(Strategy.LIVE): ("Live", "The app goes on writing while its data is copied."),
+    str(Strategy.SNAPSHOT): ("Snapshot", "The app is read-only while its data is copied."),
+    str(Strategy.REHEARSAL): ("Rehearse only", "Copy, compare, time it, and undo it. The app stays where it is."),
+}
+"""What can be chosen, and in a few words what it means."""
+
+FIELD_OF = {
+    "reason_missing": "reason",
+    "invalid_region": "dest",
+    "invalid_strategy": "strategy",
+    "invalid_ticket": "ticket_url",
+    "invalid_time": "not_before",
+    "invalid_block_budget": "block_budget_seconds",
+}
+"""Where on the form an error of the action belongs, by its code."""
+
+Destinations = list[tuple[Region, list[Blocker]]]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A region as a card: one that is shut says why, and cannot be chosen."""
+
+    region: Region
+    why: str
+    chosen: bool
+
+
+class MoveForm(forms.Form):
+    app = forms.CharField(
+        error_messages={"required": "Name the app that is to move."},
+        widget=forms.TextInput(
+            attrs={
+                "list": "apps",
+                "autocomplete": "off",
+                "spellcheck": "false",
+                "class": "vTextField",
+                "hx-trigger": "input changed delay:300ms, change changed",
+                "hx-target": "#where",
+                "hx-include": "#new-move",
+                "hx-params": "app,dest",
+                "hx-sync": "this:replace",
+            }
+        ),
+    )
+    dest = forms.ChoiceField(label="Destination", error_messages={"required": "Choose where it is to go."})
+    strategy = forms.ChoiceField(
+        label="How",
+        choices=[(strategy, name) for strategy, (name, _) in STRATEGIES.items()],
+        initial=AUTO,
+        error_messages={"required": "Choose how it is to move."},
+    )
+    reason = forms.CharField(
+        error_messages={"required": "Say why, for whoever approves it and those who look at it later."},
+        widget=forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"}),
+        help_text="For whoever approves it, and those who look at it later.",
+    )
+    not_before = forms.DateTimeField(
+        label="Not before (optional)",
+        required=False,
+        error_messages={"invalid": "Give day and time, as 2030-01-31T02:00; or leave it empty."},
+        widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
+    )
+    ticket_url = forms.CharField(
+        label="Ticket (optional)",
+        required=False,
+        widget=forms.URLInput(attrs={"class": "vURLField"}),
+        help_text="Its web address.",
+    )
+    block_budget_seconds = forms.IntegerField(
+        label="Writes blocked for at most, in seconds (optional)",
+        required=False,
+        error_messages={"invalid": "Give a whole number of seconds; or leave it empty."},
+        help_text="Past it, before the switch, the move aborts itself. Empty: as the settings say.",
+    )
+
+    def __init__(self, *args: Any, user: User, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.user = user
+        self.found: App | None = None
+        self.fields["app"].widget.attrs["hx-get"] = reverse("admin:new_move_where")
+        dest = self.fields["dest"]
+        dest.choices = [(slug, slug) for slug in Region.objects.values_list("slug", flat=True)]  # type: ignore[attr-defined]
+        dest.error_messages["invalid_choice"] = f"There is no such region. Regions: {_listed(dest)}."
+        zone, start = timezone.get_current_timezone_name(), self.fields["not_before"]
+        start.label = f"Not before, in {zone} (optional)"
+        start.help_text = f"It is {timezone.localtime():%Y-%m-%d %H:%M} {zone} now."
+
+    def clean_app(self) -> str:
+        slug = str(self.cleaned_data["app"])
+        self.found = app_of(slug, self.user)
+        if self.found is None:
+            raise forms.ValidationError("You see no app of that name. Choose one of the list.", code="unknown_app")
+        return slug
+
+
+def _listed(dest: Any) -> str:
+    return ", ".join(slug for slug, _ in dest.choices) or "none yet"
+
+
+def app_of(slug: str, user: User) -> App | None:
+    return visible_apps(user).select_related("region", "owner").filter(slug=slug.strip()).first()
+
+
+def apps_to_move(user: User) -> list[dict[str, Any]]:
+    """`slug, region` of each app whose move the user may ask for."""
+    if not permissions.can(user, Verb.REQUEST):
+        return []
+    return [
+        {"slug": slug, "region": region}
+        for slug, region in visible_apps(user).order_by("slug").values_list("slug", "region__slug")
+    ]
+
+
+def everywhere(destinations: Destinations) -> list[Blocker]:
+    """What forbids a move to whichever region: it is said once."""
+    elsewhere = [blockers for _, blockers in destinations if "same_region" not in {b.code for b in blockers}]
+    return [b for b in elsewhere[0] if all(b in others for others in elsewhere)] if elsewhere else []
+
+
+def where(app: App | None, wanted: str) -> dict[str, Any]:
+    """`app, choices, general`: the destinations as cards, and what forbids a move to any of them. Without an app there
+    is no choice yet. The only one that is possible is chosen beforehand."""
+    if app is None:
+        return {"app": None, "choices": [], "general": []}
+    destinations = queries.destinations(app)
+    general = everywhere(destinations)
+    possible = [region.slug for region, blockers in destinations if not blockers]
+    if wanted not in possible:
+        wanted = possible[0] if len(possible) == 1 else ""
+    return {
+        "app": app,
+        "general": general,
+        "choices": [
+            Choice(
+                region,
+                " ".join(b.reason for b in blockers if b not in general) or ("See above." if blockers else ""),
+                region.slug == wanted,
+            )
+            for region, blockers in destinations
+        ],
+    }
+
+
+def strategies(wanted: str, estimates: Mapping[str, dict[str, Any]]) -> list[dict[str, Any]]:
+    """`value, name, means, chosen, expected` of each way to move; `expected` of those that have an estimate."""
+    chosen = wanted if wanted in STRATEGIES else AUTO
+    return [
+        {
+            "value": value,
+            "name": name,
+            "means": means,
+            "chosen": value == chosen,
+            "expected": expected_of(estimates[value]) if value in estimates else "",
+            "has_estimate": value in (Strategy.LIVE, Strategy.SNAPSHOT),
+        }
+        for value, (name, means) in STRATEGIES.items()
+    ]
+
+
+def expected_of(estimate: dict[str, Any]) -> str:
+    """How long it blocks writes, and takes, in the words of a card."""
+    blocked, total = estimate["blocked_seconds"], estimate["seconds"]
+    if blocked is None and total is None:
+        return "Writes blocked: nobody has measured it."
+    said = "nobody has measured it" if blocked is None else f"about {span(blocked)}"
+    return f"Writes blocked: {said}" + (f"; about {span(total)} in all." if total is not None else ".")

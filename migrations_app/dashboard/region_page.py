@@ -1,0 +1,46 @@
+"""What a region's page says before its form: whether moves may come, what is there, what comes and goes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db.models import Q, QuerySet
+
+from migrations_app.dashboard.app_page import blocked_chart, move_rows
+from migrations_app.dashboard.display import list_of
+from migrations_app.dashboard.regions_now import regions_now
+from migrations_app.models import App, AppMigration, Region, SourceReplica
+from migrations_app.permissions import in_sight, sees_every_team, visible_apps
+from migrations_app.states import ACTIVE, REPLICA_OPEN
+
+MOST_APPS = 50
+LAST_MOVES = 20
+
+
+def about(region: Region, viewer: User) -> dict[str, Any]:
+    """`now` (a RegionNow), `sees_all`, `apps` and `replicas` there (the first), `active` moves from and to it, its
+    `last` moves, and a `chart` of how long they blocked writes."""
+    [now] = regions_now([region], viewer)
+    replicas = in_sight(SourceReplica.objects.filter(region=region, state__in=REPLICA_OPEN), viewer)
+    moves = _moves(region, viewer)
+    last = list(moves.exclude(status__in=ACTIVE)[:LAST_MOVES])
+    return {
+        "now": now,
+        "sees_all": sees_every_team(viewer),
+        "apps_there": visible_apps(viewer).filter(region=region)[:MOST_APPS],
+        "apps_url": list_of(App, region__id__exact=region.pk),
+        "replicas_there": replicas.select_related("app", "migration__dest_region", "region")[:MOST_APPS],
+        "replicas_url": list_of(SourceReplica, region__id__exact=region.pk),
+        "active": move_rows(moves.filter(status__in=ACTIVE)[:MOST_APPS]),
+        "last": move_rows(last),
+        "arrivals_url": list_of(AppMigration, dest_region__id__exact=region.pk),
+        "departures_url": list_of(AppMigration, source_region__id__exact=region.pk),
+        "chart": blocked_chart(last),
+    }
+
+
+def _moves(region: Region, viewer: User) -> QuerySet[AppMigration]:
+    """From and to it, the newest first."""
+    either = AppMigration.objects.filter(Q(source_region=region) | Q(dest_region=region))
+    return in_sight(either, viewer).select_related("app", "source_region", "dest_region", "requested_by")

@@ -1,0 +1,103 @@
+"""What goes on in regions now, as far as somebody sees it. A constant number of queries, however many regions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from django.contrib.auth.models import User
+from django.db.models import Count, Sum
+
+from migrations_app import alarms, workers
+from migrations_app.dashboard.display import NOTHING, badge, list_of
+from migrations_app.models import Alarm, AppMigration, Region, SourceReplica
+from migrations_app.models.alarm import AlarmCode
+from migrations_app.models.source_replica import GIGABYTE
+from migrations_app.permissions import in_sight, sees_every_team, visible_apps
+from migrations_app.states import ACTIVE, REPLICA_OPEN, Status
+from migrations_app.units import size
+
+UNDER_WAY = ACTIVE - {Status.AWAITING_APPROVAL, Status.QUEUED}
+"""Statuses of a move that has begun: it takes one of the places for moves in both of its regions."""
+
+
+@dataclass
+class RegionNow:
+    """Apps, moves under way and open replicas are those that the viewer sees. `workers` is None while Redis does not
+    answer, `alarms` where none is shown but nobody can say that there is none."""
+
+    region: Region
+    apps: int = 0
+    moves: int = 0
+    replicas: int = 0
+    replica_bytes: int = 0
+    workers: int | None = None
+    alarms: list[Alarm] | None = field(default_factory=list)
+
+    @property
+    def monthly_cost_usd(self) -> Decimal:
+        """Of the replicas, as SourceReplica reckons it."""
+        cost = Decimal(self.replica_bytes) / GIGABYTE * self.region.cost_per_gb_month_usd
+        return cost.quantize(Decimal("0.01"))
+
+    @property
+    def open_badge(self) -> str:
+        return badge("done", "open") if self.region.accepts_moves else badge("torn_down", "closed")
+
+    @property
+    def workers_badge(self) -> str:
+        if self.workers is None:
+            return badge("warn", "unknown")
+        return str(self.workers) if self.workers else badge("warn", "none")
+
+    @property
+    def health_badge(self) -> str:
+        if self.alarms is None:
+            return NOTHING
+        count = len(self.alarms)
+        return badge("fail", f"{count} alarm{'' if count == 1 else 's'}") if count else badge("pass", "well")
+
+    @property
+    def alarms_url(self) -> str:
+        return list_of(Alarm, region__id__exact=self.region.pk)
+
+    @property
+    def replicas_in_words(self) -> str:
+        """Count, size and cost."""
+        if not self.replicas:
+            return "None"
+        return f"{self.replicas}, {size(self.replica_bytes)}, ${self.monthly_cost_usd} a month"
+
+
+def regions_now(regions: Iterable[Region], viewer: User | None) -> list[RegionNow]:
+    """For each of the regions, in their order."""
+    found = {region.pk: RegionNow(region) for region in regions}
+    apps = visible_apps(viewer).filter(region__in=found).order_by()
+    for pk, count in apps.values_list("region").annotate(Count("pk")):
+        found[pk].apps = count
+    begun = in_sight(AppMigration.objects.filter(status__in=UNDER_WAY), viewer).order_by()
+    for ends in begun.values_list("source_region", "dest_region"):
+        for pk in found.keys() & set(ends):
+            found[pk].moves += 1
+    kept = in_sight(SourceReplica.objects.filter(state__in=REPLICA_OPEN, region__in=found), viewer).order_by()
+    for pk, count, total in kept.values_list("region").annotate(Count("pk"), Sum("size_bytes")):
+        found[pk].replicas, found[pk].replica_bytes = count, total
+    _add_workers(found.values())
+    _add_alarms(found, viewer)
+    return list(found.values())
+
+
+def _add_workers(found: Iterable[RegionNow]) -> None:
+    listening = workers.alive()
+    for now in found:
+        now.workers = None if listening is None else listening[now.region.slug]
+
+
+def _add_alarms(found: dict[int, RegionNow], viewer: User | None) -> None:
+    """That there is none can be told only to those who would be shown it, and while the reconciler looks."""
+    raised = alarms.now_open(viewer)
+    silent = any(alarm.code == AlarmCode.RECONCILER_SILENT for alarm in raised)
+    for now in found.values():
+        here = [alarm for alarm in raised if alarm.region_id == now.region.pk]
+        now.alarms = here if sees_every_team(viewer) and not silent else here or None
