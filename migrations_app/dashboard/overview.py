@@ -33,7 +33,6 @@ def page(request: HttpRequest, site: AdminSite) -> TemplateResponse:
         **site.each_context(request),
         "title": "Overview",
         "may_look": can(user_of(request), Verb.VIEW),
-        "may_ask": can(user_of(request), Verb.REQUEST),
     }
     return live.page(request, "dashboard/overview.html", _live(request), context)
 
