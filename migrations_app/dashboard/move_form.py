@@ -103,8 +103,9 @@ class MoveForm(forms.Form):
         self.user = user
         self.found: App | None = None
         self.fields["app"].widget.attrs["hx-get"] = reverse("admin:new_move_where")
+        self.regions = {region.slug: region for region in Region.objects.all()}
         dest = self.fields["dest"]
-        dest.choices = [(slug, slug) for slug in Region.objects.values_list("slug", flat=True)]  # type: ignore[attr-defined]
+        dest.choices = [(slug, slug) for slug in self.regions]  # type: ignore[attr-defined]
         dest.error_messages["invalid_choice"] = f"There is no such region. Regions: {_listed(dest)}."
         zone, start = timezone.get_current_timezone_name(), self.fields["not_before"]
         start.label = f"Not before, in {zone} (optional)"

@@ -17,6 +17,7 @@ from django.template.response import TemplateResponse
 from django_htmx.http import trigger_client_event
 
 from migrations_app import actions, permissions, preview, queries
+from migrations_app.clock import database_now
 from migrations_app.consequences import asks_first, consequences
 from migrations_app.dashboard.confirming import BAD_REQUEST, as_http, problems_of
 from migrations_app.dashboard.consent import begins
@@ -46,7 +47,6 @@ def new_move(request: HttpRequest, site: AdminSite) -> HttpResponse:
     form = MoveForm(request.POST, user=user)
     if not form.is_valid() or form.found is None:
         return _page(request, site, form, status=BAD_REQUEST)
-    permissions.require(user, Verb.REQUEST, form.found)
     try:
         move = _ask(user, form.cleaned_data)
     except (Refused, InvalidInput) as error:
@@ -109,13 +109,12 @@ def _look(chosen: QueryDict, user: User) -> dict[str, Any]:
         what = "a destination" if app else "an app and a destination"
         hint = f"Choose {what}: then both regions are looked at, and the plan stands here."
         return {**said, "hint": hint, "blockers": everywhere(queries.destinations(app)) if app else []}
-    permissions.require(user, Verb.REQUEST, app)
     strategy = given.get("strategy", queries.AUTO)
     rehearse = strategy == Strategy.REHEARSAL
     limits = {name: given.get(name) for name in ("not_before", "block_budget_seconds")}
     try:
         row = draft(
-            app, queries.region(given["dest"]), queries.AUTO if rehearse else strategy, rehearse=rehearse, **limits
+            app, form.regions[given["dest"]], queries.AUTO if rehearse else strategy, rehearse=rehearse, **limits
         )
     except Refused as error:
         return {**said, "blockers": list(error.blockers)}
@@ -135,7 +134,7 @@ def _look(chosen: QueryDict, user: User) -> dict[str, Any]:
         "findings": findings,
         "blockers": [] if plan["ok"] else [_unfit(findings["failed"])],
         "sentences": consequences(Verb.APPROVE, row, act=Act.MOVE),
-        "begins": begins(row),
+        "begins": begins(row, database_now()),
     }
 
 
