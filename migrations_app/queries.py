@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -329,9 +330,13 @@ class Offer:
 
 def offers(row: AppMigration, *, user: User | None) -> list[Offer]:
     """What this user may do with the move and its replica; the decisions only while something waits for one."""
-    waiting, now = approvals.open_of(row), database_now()
+    return offers_about(row, approvals.open_of(row), database_now(), user=user)
+
+
+def offers_about(row: AppMigration, waiting: Approval | None, now: datetime, *, user: User | None) -> list[Offer]:
+    """offers(), where it is known already what waits for a decision, and what time it is."""
     replica = getattr(row, "source_replica", None)
-    facts = row.app.move_facts(row.source_region, Kind.REVERSE)
+    facts = cache(lambda: row.app.move_facts(row.source_region, Kind.REVERSE))
     against = {
         Verb.APPROVE: lambda: (
             rules.forbids_approval(waiting, row, now, user) + rules.forbids_by_preflight(row.preflight)
@@ -340,8 +345,8 @@ def offers(row: AppMigration, *, user: User | None) -> list[Offer]:
         Verb.WITHDRAW: lambda: rules.forbids_withdrawal(waiting, row, now, user),
         Verb.ABORT: lambda: rules.forbids_abort(row),
         Verb.RETRY: lambda: rules.forbids_retry(row),
-        Verb.REVERSE: lambda: rules.forbids_reverse(row, replica, facts),
-        Verb.TEARDOWN: lambda: rules.forbids_teardown(row, replica, facts.active),
+        Verb.REVERSE: lambda: rules.forbids_reverse(row, replica, facts()),
+        Verb.TEARDOWN: lambda: rules.forbids_teardown(row, replica, facts().active),
         Verb.KEEP: lambda: rules.forbids_use_of(replica, "kept"),
     }
     decisions = (Verb.APPROVE, Verb.REJECT, Verb.WITHDRAW)
