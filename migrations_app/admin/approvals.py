@@ -10,7 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.html import format_html
 
-from migrations_app.admin.listing import Empty, Listed
+from migrations_app.admin.listing import Empty, Listed, titled
 from migrations_app.admin.sight import LookOnly, TeamFilter
 from migrations_app.dashboard.consent import asked_by, time_limit
 from migrations_app.dashboard.display import NOTHING, badge, link, list_of, page_of, route_column, time_column
@@ -18,6 +18,8 @@ from migrations_app.dashboard.viewer import user_of
 from migrations_app.models import AppMigration, Approval
 from migrations_app.permissions import in_sight
 from migrations_app.states import ApprovalState
+
+_ASKED = ("requested_at", titled("asked for", admin.DateFieldListFilter))
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -44,7 +46,7 @@ class StateFilter(admin.SimpleListFilter):
 class ApprovalAdmin(Listed, LookOnly):
     list_display = ["move", "act", "state_shown", "asked_by", "reason", "limit", "decider"]
     list_display_links = None
-    list_filter = [StateFilter, "act", ("migration__app__owner", TeamFilter), "requested_at"]
+    list_filter = [StateFilter, "act", ("migration__app__owner", TeamFilter), _ASKED]
     list_select_related = [
         "migration__app",
         "migration__source_region",

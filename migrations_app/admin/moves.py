@@ -8,20 +8,28 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 
 from migrations_app import queries
-from migrations_app.admin.listing import Empty, Exported
+from migrations_app.admin.listing import Empty, Exported, titled
 from migrations_app.admin.sight import InSight, LookOnly, TeamFilter
 from migrations_app.dashboard import move_page
 from migrations_app.dashboard.confirming import confirm
-from migrations_app.dashboard.display import badge, list_of, route_column, time_column, who
+from migrations_app.dashboard.display import NOTHING, badge, list_of, route_column, time_column, who
 from migrations_app.dashboard.verbs import DEEDS
 from migrations_app.dashboard.viewer import user_of
 from migrations_app.models import App, AppMigration
+from migrations_app.states import Status
 
 
 @admin.register(AppMigration)
 class AppMigrationAdmin(Exported, InSight, LookOnly):
     list_display = ["app", "kind", "from_to", "state", "step", "requester", "initiated"]
-    list_filter = ["status", "kind", "source_region", "dest_region", ("app__owner", TeamFilter), "initiated_at"]
+    list_filter = [
+        "status",
+        "kind",
+        ("source_region", titled("source", admin.RelatedFieldListFilter)),
+        ("dest_region", titled("destination", admin.RelatedFieldListFilter)),
+        ("app__owner", TeamFilter),
+        ("initiated_at", titled("asked for", admin.DateFieldListFilter)),
+    ]
     list_select_related = ["app__owner", "source_region", "dest_region", "requested_by"]
     search_fields = ["id", "app__slug", "reason", "ticket_url"]
     search_help_text = "App, id of the move, reason or ticket."
@@ -77,7 +85,7 @@ class AppMigrationAdmin(Exported, InSight, LookOnly):
 
     @admin.display(description="current step", ordering="current_step")
     def step(self, move: AppMigration) -> str:
-        return move.current_step.replace("_", " ")
+        return NOTHING if move.status == Status.COMPLETED else move.current_step.replace("_", " ")
 
     @admin.display(description="requested by", ordering="requested_by__username")
     def requester(self, move: AppMigration) -> str:

@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 
-from migrations_app.admin.listing import Empty, Exported
+from migrations_app.admin.listing import Empty, Exported, titled
 from migrations_app.admin.sight import InSight, LookOnly, TeamFilter
 from migrations_app.admin.trail import WithTrail
 from migrations_app.dashboard.display import NOTHING, badge, list_of, span, time_column, unbroken
@@ -16,12 +16,14 @@ from migrations_app.models import AppMigration, SourceReplica
 from migrations_app.states import ReplicaState
 from migrations_app.units import size
 
+_LEFT = ("created_at", titled("left behind", admin.DateFieldListFilter))
+
 
 @admin.register(SourceReplica)
 class SourceReplicaAdmin(WithTrail, Exported, InSight, LookOnly):
     list_title = "Replicas"
-    list_display = ["app", "region", "state_shown", "trouble", "lag", "retained", "size_and_cost", "created"]
-    list_filter = ["state", "region", ("app__owner", TeamFilter), "created_at"]
+    list_display = ["app", "region", "state_shown", "trouble", "lag", "retained", "size_and_cost", "created", "review"]
+    list_filter = ["state", "region", ("app__owner", TeamFilter), _LEFT]
     list_select_related = ["app__owner", "region"]
     fields = ()  # the page is dashboard/replica_page.py's
     search_fields = ["app__slug", "migration__id"]
@@ -41,6 +43,7 @@ class SourceReplicaAdmin(WithTrail, Exported, InSight, LookOnly):
         "size_bytes": lambda replica: replica.size_bytes,
         "estimated_monthly_cost_usd": lambda replica: replica.estimated_monthly_cost_usd,
         "created_at": lambda replica: replica.created_at,
+        "review_at": lambda replica: replica.review_at,
         "ended_at": lambda replica: replica.ended_at,
     }
 
@@ -90,3 +93,7 @@ class SourceReplicaAdmin(WithTrail, Exported, InSight, LookOnly):
     @admin.display(description="left behind", ordering="created_at")
     def created(self, replica: SourceReplica) -> str:
         return time_column(replica.created_at)
+
+    @admin.display(description="look at it", ordering="review_at")
+    def review(self, replica: SourceReplica) -> str:
+        return time_column(replica.review_at) if replica.state == ReplicaState.RETAINED else NOTHING
