@@ -9,18 +9,21 @@ from django.urls import URLPattern, path
 
 from migrations_app import queries
 from migrations_app.admin.listing import Empty, Exported, titled
+from migrations_app.admin.searching import Searched
 from migrations_app.admin.sight import InSight, LookOnly, TeamFilter
 from migrations_app.dashboard import move_page
 from migrations_app.dashboard.confirming import confirm
 from migrations_app.dashboard.display import NOTHING, badge, list_of, route_column, time_column, who
 from migrations_app.dashboard.verbs import DEEDS
 from migrations_app.dashboard.viewer import user_of
+from migrations_app.errors import NotFound
 from migrations_app.models import App, AppMigration
+from migrations_app.models.words import Words
 from migrations_app.states import Status
 
 
 @admin.register(AppMigration)
-class AppMigrationAdmin(Exported, InSight, LookOnly):
+class AppMigrationAdmin(Searched, Exported, InSight, LookOnly):
     list_display = ["app", "kind", "from_to", "state", "step", "requester", "initiated"]
     list_filter = [
         "status",
@@ -32,7 +35,10 @@ class AppMigrationAdmin(Exported, InSight, LookOnly):
     ]
     list_select_related = ["app__owner", "source_region", "dest_region", "requested_by"]
     search_fields = ["id", "app__slug", "reason", "ticket_url"]
-    search_help_text = "App, id of the move, reason or ticket."
+    search_help_text = "App, id of the move, words of reason or ticket."
+    app_searched = "app"
+    words_searched = Words("reason", "ticket_url")
+    list_defer = ["facts", "preflight", "verification", "estimate"]
     csv_columns = {
         "move": lambda move: move.pk,
         "app": lambda move: move.app,
@@ -70,10 +76,13 @@ class AppMigrationAdmin(Exported, InSight, LookOnly):
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         """The console's own page; to who may not see it, or would change it by a form, what Django says."""
-        move = self.get_object(request, unquote(object_id))
-        if request.method == "POST" or move is None or not self.has_view_permission(request, move):
+        if request.method == "POST" or not self.has_view_permission(request):
             return super().change_view(request, object_id, *args, **kwargs)
-        return move_page.page(request, queries.move(move.pk, viewer=user_of(request)), self.admin_site)
+        try:
+            move = queries.move(unquote(object_id), viewer=user_of(request))
+        except NotFound:
+            return super().change_view(request, object_id, *args, **kwargs)
+        return move_page.page(request, move, self.admin_site)
 
     @admin.display(description="from → to", ordering="dest_region__slug")
     def from_to(self, move: AppMigration) -> str:
