@@ -78,7 +78,10 @@ def destinations(wanted: App) -> list[tuple[Region, list[Blocker]]]:
 
 
 def move(move_id: UUID | str, *, viewer: User | None) -> AppMigration:
-    related = ("app__region", "source_region", "dest_region", "source_replica", "requested_by")
+    related = (
+        *("app__region", "source_region", "dest_region", "source_replica", "requested_by"),
+        *("reverses__source_region", "reverses__dest_region"),
+    )
     try:
         return in_sight(AppMigration.objects.all(), viewer).select_related(*related).get(pk=move_id)
     except (AppMigration.DoesNotExist, ValidationError):
@@ -99,11 +102,12 @@ def active_move(slug: str, *, viewer: User | None) -> AppMigration | None:
 
 def active_moves(*, viewer: User | None) -> list[AppMigration]:
     """Every move that is not over, the longest under way first; open_run() of each costs no query."""
-    going_on = StepRun.objects.filter(ended_at__isnull=True).order_by("id")
+    going_on = StepRun.objects.filter(ended_at__isnull=True).defer("acts").order_by("id")
     return list(
         in_sight(AppMigration.objects.all(), viewer)
         .filter(status__in=ACTIVE)
         .select_related("app", "source_region", "dest_region", "requested_by")
+        .defer("facts", "preflight", "verification")
         .prefetch_related(Prefetch("step_runs", queryset=going_on, to_attr="open_runs"))
         .order_by("initiated_at")
     )
@@ -120,6 +124,7 @@ def open_approvals(*, viewer: User | None) -> list[Approval]:
     return list(
         Approval.objects.filter(state=ApprovalState.OPEN, migration__in=in_sight(AppMigration.objects.all(), viewer))
         .select_related("migration__app", "migration__source_region", "migration__dest_region", "requested_by")
+        .defer("subject", *(f"migration__{name}" for name in ("facts", "preflight", "verification", "estimate")))
         .order_by("requested_at")
     )
 
@@ -141,7 +146,7 @@ def replicas_in_use(*, viewer: User | None) -> list[SourceReplica]:
     return list(
         in_sight(SourceReplica.objects.all(), viewer)
         .filter(state__in=REPLICA_OPEN)
-        .defer("history")
+        .defer("history", *(f"migration__{name}" for name in ("facts", "preflight", "verification", "estimate")))
         .select_related("app", "region", "migration__source_region", "migration__dest_region")
     )
 
