@@ -2,7 +2,7 @@
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help demo dev test lint format bench soak lock clean install
+.PHONY: help demo dev test lint format bench soak screenshots lock clean install
 
 PYTHON := .venv/bin/python
 INSTALLED := .venv/.installed
@@ -11,7 +11,7 @@ TEST_ARGS ?=
 LOCK_ARGS ?=
 
 help: ## Say what can be made (the default)
-	@awk -F ': .*## ' '/^[a-z]+: .*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ': .*## ' '/^[a-z]+: .*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 demo: install ## Move a real app between two real regions. DEMO_ARGS="--exit --json" leaves nothing running
 	@$(PYTHON) manage.py demo $(DEMO_ARGS)
@@ -41,6 +41,9 @@ bench: install ## Measure (tests/bench)
 
 soak: install ## Move under load for a long time (tests/soak)
 	@$(PYTHON) -m pytest tests/soak -s $(TEST_ARGS)
+
+screenshots: install ## Take the pictures of docs/screenshots (tests/screenshots), in a sandbox of their own
+	@TEST_SANDBOX_DIR=.sandbox-screenshots $(PYTHON) -m pytest tests/screenshots -s $(TEST_ARGS)
 
 # Index addresses stay out of the files: everybody installs from the index that their own pip is set up for.
 PIP_COMPILE = $(PYTHON) -m piptools compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-header \

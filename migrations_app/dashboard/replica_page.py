@@ -11,7 +11,7 @@ from migrations_app import approvals, queries
 from migrations_app.clock import database_now
 from migrations_app.dashboard.buttons import buttons_of
 from migrations_app.dashboard.charts import Chart, Point
-from migrations_app.dashboard.display import badge, clock, link, log_of, route, size, tone_of
+from migrations_app.dashboard.display import badge, clock, link, log_of, route, size, span, tone_of
 from migrations_app.dashboard.standing import notes_on, way_back
 from migrations_app.models import SourceReplica
 from migrations_app.permissions import Verb
@@ -50,12 +50,16 @@ def _facts(replica: SourceReplica) -> list[tuple[str, Any]]:
         ("ended", clock(replica.ended_at) if replica.ended_at else ""),
         ("size", size(replica.size_bytes)),
         ("a month, about", f"${replica.estimated_monthly_cost_usd}"),
-        ("behind", size(replica.lag_bytes) if kept and replica.lag_bytes is not None else ""),
+        ("behind", _behind(replica) if kept else ""),
         ("WAL kept for it", _retained(replica) if kept else ""),
         ("name in regions", replica.migration.name_in_regions),
         ("watched", clock(replica.watched_at) if replica.watched_at else ""),
         ("last error", replica.last_error),
     ]
+
+
+def _behind(replica: SourceReplica) -> str:
+    return "" if replica.lag_bytes is None else f"{size(replica.lag_bytes)}, {span(replica.lag_seconds or 0)}"
 
 
 def _retained(replica: SourceReplica) -> str:

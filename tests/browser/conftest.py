@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import cache
 
 import pytest
+from django.conf import LazySettings
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
 from django.db.models.functions import Now
@@ -39,7 +40,10 @@ def processes(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -
 
 
 @pytest.fixture
-def portal(chromium: Browser, regions: dict[str, Region], processes: Portal) -> Iterator[Portal]:
+def portal(
+    chromium: Browser, regions: dict[str, Region], processes: Portal, settings: LazySettings
+) -> Iterator[Portal]:
+    settings.REDIS_URL = processes.redis_url
     Heartbeat.objects.update_or_create(name=HEARTBEAT, defaults={"at": Now()})
     yield processes
     processes.come_to_rest()

@@ -47,6 +47,7 @@ class Portal:
             "MOVES_WORK_DIR": str(settings.MOVES_WORK_DIR),
         }
         self.redis_url = redis_url
+        marks.mkdir(parents=True, exist_ok=True)
         self._marks = marks
         self._web: Program | None = None
         self._workers: dict[str, Program] = {}
@@ -85,6 +86,13 @@ class Portal:
         env = {**self.env, "FAULT": ",".join(faults), "FAULT_STRUCK": str(struck)}
         self._workers[str(region)] = Program(("-m", "tests.crashes.faults", str(region)), env)
         return struck
+
+    def work_soundly(self, region: Region | str) -> None:
+        self.end_workers([str(region)])
+        self.work(region)
+
+    def reconcile(self) -> None:
+        self._workers["reconciler"] = Program(("manage.py", "reconcile"), self.env)
 
     def end_workers(self, regions: Iterable[str]) -> None:
         for region in regions:
