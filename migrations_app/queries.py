@@ -11,7 +11,7 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.db.models import Count, Prefetch
+from django.db.models import Case, Count, Prefetch, Q, When, Window
 
 from migrations_app import approvals, rules
 from migrations_app.clock import database_now
@@ -28,6 +28,7 @@ from migrations_app.states import (
     ApprovalState,
     Direction,
     Kind,
+    ReplicaState,
     RunStatus,
     Status,
     Strategy,
@@ -149,6 +150,20 @@ def replicas_in_use(*, viewer: User | None) -> list[SourceReplica]:
         .defer("history", *(f"migration__{name}" for name in ("facts", "preflight", "verification", "estimate")))
         .select_related("app", "region", "migration__source_region", "migration__dest_region")
     )
+
+
+def ways_back(*, viewer: User | None, now: datetime, most: int) -> tuple[list[SourceReplica], int]:
+    """The first of the replicas in use, those that somebody has to look at before all others; and how many in all."""
+    to_look_at = Q(state=ReplicaState.RETAINED) & (~Q(problem="") | Q(review_at__lte=now))
+    found: list[Any] = list(
+        in_sight(SourceReplica.objects.all(), viewer)
+        .filter(state__in=REPLICA_OPEN)
+        .annotate(turn=Case(When(to_look_at, then=0), default=1), in_all=Window(Count("pk")))
+        .defer("history", "acts")
+        .select_related("app", "region")
+        .order_by("turn", "-created_at")[:most]
+    )
+    return found, found[0].in_all if found else 0
 
 
 def steps_of(row: AppMigration) -> list[dict[str, Any]]:
