@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -26,8 +28,9 @@ ENV = {
     "MOVES_STEP_TRIES": "2",
     "MOVES_ALARM_SECONDS": "86400",  # nothing here needs a reconciler: nobody should miss it
 }
-_SERVES_SECONDS = 60
+_SERVES_SECONDS = 30
 _IDLE_SECONDS = 60
+_STOPS_SECONDS = 5
 
 
 class Portal:
@@ -59,7 +62,11 @@ class Portal:
         """Start gunicorn, and wait until it answers."""
         command = ("-m", "gunicorn", "portal.wsgi", "--bind", f"{HOST}:{self.port}", "--threads", "8")
         self._web = Program((*command, "--no-control-socket"), self.env)
-        wait_until(self._answers, _SERVES_SECONDS)
+        try:
+            wait_until(self._answers, _SERVES_SECONDS)
+        except AssertionError:
+            self.stop_serving()
+            raise
 
     def stop_serving(self) -> None:
         if self._web:
@@ -97,6 +104,9 @@ class Portal:
     def end_workers(self, regions: Iterable[str]) -> None:
         for region in regions:
             if worker := self._workers.pop(region, None):
+                worker.process.terminate()  # so that it takes itself off RQ's books
+                with suppress(subprocess.TimeoutExpired):
+                    worker.process.wait(_STOPS_SECONDS)
                 worker.end()
 
     def end_faulty_workers(self) -> None:

@@ -22,10 +22,10 @@ from django.contrib.auth.models import User
 from django.db.models import F
 from django.utils import timezone
 
-from migrations_app import actions
+from migrations_app import actions, workers
 from migrations_app.dataplane import blobs, edge, runtime
 from migrations_app.dataplane.edge_route import Route
-from migrations_app.models import App, AppMigration, Region, SourceReplica
+from migrations_app.models import App, AppMigration, Heartbeat, Region, SourceReplica
 from migrations_app.move import cluster, host
 from migrations_app.states import TERMINAL, ReplicaState, Status, Step, Strategy
 from portal.sandbox.layout import find_layout
@@ -58,6 +58,7 @@ class Night:
         for region in self.regions:
             self.portal.work(region)
         self.portal.reconcile()
+        wait_until(lambda: len(workers.alive() or ()) == len(self.regions) and Heartbeat.objects.exists(), _LONG)
 
     def get_busy(self) -> None:
         for name in ("atlas", "billing", "catalog", "orders", "press", "reports"):
@@ -172,14 +173,14 @@ class Night:
         """No schema can be changed there, as before a holiday."""
         with cluster(self.regions[region], database).connect() as connection:
             connection.execute(
-                "CREATE FUNCTION public.freeze() RETURNS event_trigger LANGUAGE plpgsql AS "
+                "CREATE FUNCTION public.no_ddl() RETURNS event_trigger LANGUAGE plpgsql AS "
                 "$$BEGIN RAISE 'Change freeze until Monday, see OPS-1999: no DDL.'; END$$"
             )
-            connection.execute("CREATE EVENT TRIGGER freeze ON ddl_command_start EXECUTE FUNCTION public.freeze()")
-            connection.execute("ALTER EVENT TRIGGER freeze ENABLE ALWAYS")
+            connection.execute("CREATE EVENT TRIGGER no_ddl ON ddl_command_start EXECUTE FUNCTION public.no_ddl()")
+            connection.execute("ALTER EVENT TRIGGER no_ddl ENABLE ALWAYS")
             yield
-            connection.execute("DROP EVENT TRIGGER freeze")
-            connection.execute("DROP FUNCTION public.freeze()")
+            connection.execute("DROP EVENT TRIGGER no_ddl")
+            connection.execute("DROP FUNCTION public.no_ddl()")
 
     def _deployed(self, name: str, rows: int) -> App:
         """The sample app under that name, in the first region, on the books and served by the edge."""
