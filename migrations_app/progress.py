@@ -11,7 +11,7 @@ StepRun.progress:
     lag_bytes, lag_seconds  of the stream that follows; null without one, the seconds also when nothing reads it
     tables                  "schema.table" → {done, total, rows, state}; the 50 that matter most
     samples                 [[seconds since the run began, rate, lag_bytes], …], 120 at most, for charts; the rate is
-                            null while something else than bytes is counted
+                            null until it is known, and while something else than bytes is counted
 """
 
 from __future__ import annotations
@@ -106,7 +106,8 @@ class Meter:
         self._complete = done == total
         rate = self._rate(at, done, unit)
         blobs, lag = details.get("blobs"), details.get("lag", (None, None))
-        self._history.add(at, round(rate, 1) if unit == "bytes" else None, lag[0])
+        is_known = unit == "bytes" and len(self._samples) > 1
+        self._history.add(at, round(rate, 1) if is_known else None, lag[0])
         return {
             "unit": unit,
             "done": done,

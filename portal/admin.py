@@ -25,9 +25,9 @@ class PortalAdminSite(admin.AdminSite):
         return [*urls.pages(self), *super().get_urls()]
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        from migrations_app.dashboard.places import places
+        from migrations_app.dashboard.places import may_ask, places
 
-        return {**super().each_context(request), "places": places(request)}
+        return {**super().each_context(request), "places": places(request), "may_ask": may_ask(request)}
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> TemplateResponse:
         from migrations_app.dashboard import overview

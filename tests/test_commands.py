@@ -188,7 +188,7 @@ def test_replicas_are_listed_with_their_cost_and_torn_down(shop: Shop) -> None:
     _, listed = answer("manage_migrations", "list_source_replicas")
     (replica,) = listed["source_replicas"]
     published = "migration_id, app_id, source_region, dest_region, completed_at, state, size_bytes, "
-    assert list(replica) == (published + "estimated_monthly_cost_usd").split(", ")
+    assert list(replica) == (published + "estimated_monthly_cost_usd, review_at").split(", ")
     assert (replica["state"], replica["size_bytes"] > 0) == ("retained", True)
     assert answer("teardown_source_replica", str(move.pk), "--confirm", "something-else", *WHY)[0] == 3
     torn_down(move)

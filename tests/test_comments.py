@@ -187,3 +187,12 @@ def test_the_command_comments_and_the_status_shows_it(move: AppMigration, viewer
     (shown,) = json.loads(run("move_app_status", "shop", "--json")[1])["comments"]
     assert (shown["who"], shown["text"]) == ("vera", "I am on it.\nGive me ten minutes.")
     assert "vera: I am on it. Give me ten minutes." in run("move_app_status", "shop")[1]
+
+
+def test_the_status_shows_the_last_few_and_cuts_what_is_long(move: AppMigration, viewer: User) -> None:
+    for number in range(6):
+        actions.comment(move_id=move.pk, acting_user=viewer, text=f"{number}: " + "x" * 500)
+    shown = run("move_app_status", "shop")[1]
+    assert "vera: 0: x" not in shown
+    assert all(f"vera: {number}: {'x' * 197}…\n" in shown for number in range(1, 6))
+    assert len(json.loads(run("move_app_status", "shop", "--json")[1])["comments"]) == 6

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -279,6 +280,55 @@ def test_it_is_worded_for_people() -> None:
     taken(meter, 1, 0, 10**9, "bytes")
     kept = taken(meter, 2, 5 * 10**6, 10**9, "bytes", rows=12345, lag=(4096, 0.25))
     assert sentence(kept) == ("5.0 MB of 1.0 GB, 12,345 rows, 5.0 MB/s, 0:03:19 left, lag 4.1 kB (0.2 s)")
+
+
+def test_samples_follow_rate_and_lag_from_when_the_run_began() -> None:
+    meter = Meter(1000)
+    assert taken(meter, 1001, 0, 500, "bytes")["samples"] == [], "no rate is known yet"
+    taken(meter, 1002, 0, 500, "bytes")
+    kept = taken(meter, 1003, 100, 500, "bytes", lag=(70, 0.5))
+    assert kept["samples"] == [[2, 0, None], [3, 50, 70]]
+    assert taken(meter, 1004, 1, 9, "rows")["samples"] == kept["samples"], "neither bytes nor a stream"
+    assert taken(meter, 1005, 2, 9, "rows", lag=(30, 0.1))["samples"][-1] == [5, None, 30]
+
+
+def test_samples_thin_out_and_cover_a_run_of_any_length() -> None:
+    meter = Meter()
+    hours = 6 * 3600
+    most, kept = 0, []
+    for at in range(hours):
+        kept = taken(meter, at, 10 * at, 10**9, "bytes")["samples"]
+        most = max(most, len(kept))
+    times = [at for at, _, _ in kept]
+    gaps = {later - before for before, later in pairwise(times)}
+    assert most == 120
+    assert (times[0], gaps) == (1, {256})
+    assert hours - times[-1] <= 256
+
+
+def test_what_was_written_is_not_changed_by_what_comes_later() -> None:
+    meter = Meter()
+    taken(meter, 0, 0, 10, "bytes")
+    first = taken(meter, 1, 1, 10, "bytes")["samples"]
+    taken(meter, 2, 2, 10, "bytes")
+    assert first == [[1, 1, None]]
+
+
+def test_a_run_keeps_its_samples_and_the_next_try_has_its_own(journal: Journal) -> None:
+    journal.progress(50, 100, "bytes", lag=(9, None))
+    journal.end(RunStatus.FAILED)
+    journal.begin(Step.DUMPING_DATA, Direction.DO)
+    journal.progress(10, 100, "bytes", lag=(5, None))
+    samples = [run.progress["samples"] for run in StepRun.objects.order_by("id")]
+    assert [[lag for _, _, lag in of] for of in samples] == [[9], [5]]
+    assert all(0 <= seconds < 60 for of in samples for seconds, _, _ in of)
+
+
+def test_the_published_progress_has_no_samples(journal: Journal) -> None:
+    journal.progress(1, 4, "bytes")
+    details = queries.describe_move(journal.row)["progress"]["details"]
+    assert details.keys() == StepRun.objects.get().progress.keys() - {"samples"}
+    assert all("samples" not in (step["details"] or {}) for step in queries.steps_of(journal.row))
 
 
 def test_the_published_progress_carries_the_details(journal: Journal) -> None:

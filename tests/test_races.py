@@ -19,6 +19,7 @@ from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from migrations_app import actions, audit, preflight, queries
+from migrations_app.clock import database_now
 from migrations_app.engine import completion, reconciler
 from migrations_app.engine.journal import Journal
 from migrations_app.engine.lease import claim
@@ -366,6 +367,27 @@ def test_either_a_reverse_or_a_teardown_gets_the_replica() -> None:
     torn_down = SourceReplica.objects.get().state == ReplicaState.TEARING_DOWN
     assert Counter(answers) == one_wins("replica_tearing_down" if torn_down else "move_active")
     assert (reversals, logged(move, "teardown")) == ((0, 1) if torn_down else (1, 0))
+
+
+@several_times
+def test_a_replica_is_kept_until_it_is_torn_down_and_comments_stand_in_nobodys_way(admin: User, again: int) -> None:
+    move, until = completed(), database_now() + timedelta(days=9)
+
+    def keep() -> None:
+        actions.keep(move_id=move.pk, acting_user=admin, until=until)
+
+    def comment() -> None:
+        actions.comment(move_id=move.pk, acting_user=admin, text="a test")
+
+    names = ["keep", "teardown", "comment", "keep"] * (THREADS // 4)
+    presses = {"keep": keep, "teardown": button("teardown", move), "comment": comment}
+    answers = Counter(zip(names, at_once(*[presses[name] for name in names]), strict=True))
+    kept = answers["keep", "done"]
+    assert (answers["teardown", "done"], answers["comment", "done"]) == (1, THREADS // 4)
+    assert answers["keep", "replica_tearing_down"] == THREADS // 2 - kept
+    assert (logged(move, "keep"), logged(move, "teardown")) == (kept, 1)
+    events = AuditEvent.objects.filter(migration=move, verb__in=["keep", "teardown"]).order_by("number")
+    assert list(events.values_list("verb", flat=True)) == ["keep"] * kept + ["teardown"]
 
 
 def test_a_held_move_is_retried_once_and_aborted_once() -> None:

@@ -12,7 +12,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.state import StateApps
 
 from migrations_app import audit
-from migrations_app.models import AppMigration, AuditEvent
+from migrations_app.models import AppMigration, AuditEvent, SourceReplica
 from tests.people import person
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -73,6 +73,14 @@ def test_a_move_that_had_begun_stays_as_it_is(old_move: Any) -> None:
     old_move.step_runs.create(step="requested", direction="do", attempt=1, status="done")
     migrate()
     assert AppMigration.objects.get(pk=old_move.pk).status == "running"
+
+
+def test_a_replica_from_before_is_kept_for_two_weeks_from_then(old_move: Any, first_version: StateApps) -> None:
+    first_version.get_model("migrations_app", "SourceReplica").objects.create(
+        migration=old_move, app=old_move.app, region=old_move.source_region, created_at="2025-03-01T12:00Z"
+    )
+    migrate()
+    assert f"{SourceReplica.objects.get().review_at:%Y-%m-%d %H:%M}" == "2025-03-15 12:00"
 
 
 def test_a_team_named_like_a_role_has_to_be_renamed_first(first_version: StateApps) -> None:

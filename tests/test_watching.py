@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -46,6 +47,7 @@ def test_the_watch_shows_figures_and_notices_a_subscription_that_is_switched_off
     assert (replica.wal_status, replica.lag_seconds is None, replica.lag_bytes is None) == ("reserved", False, False)
     assert replica.retained_bytes is not None
     assert replica.retained_bytes >= 0
+    assert [len(sample) for sample in replica.history] == [3]
 
     shop.sql(us, f"ALTER SUBSCRIPTION {move.name_in_regions} DISABLE")
     assert "is disabled" in look(move).problem
@@ -167,6 +169,54 @@ def test_a_replica_whose_app_is_on_the_move_is_left_to_the_move(shop: Shop, us: 
     assert in_order(move)
     AppMigration.objects.filter(pk=back.pk).update(status=Status.FAILED)
     assert not in_order(move)
+
+
+# -- the history ------------------------------------------------------------------------------------------------------
+
+
+def seen(move: AppMigration, sending: Any) -> SourceReplica:
+    """What the watch puts on the books of that."""
+    replica = SourceReplica.objects.get(migration=move)
+    watching._record(watching.Sight(replica.pk, sending, APPLIES))
+    return SourceReplica.objects.get(migration=move)
+
+
+def let_minutes_pass(replica: SourceReplica, minutes: float) -> None:
+    for sample in replica.history:
+        sample[0] = (datetime.fromisoformat(sample[0]) - timedelta(minutes=minutes)).isoformat()
+    replica.save(update_fields=["history"])
+
+
+@pytest.mark.django_db
+def test_how_far_it_is_behind_is_kept_every_five_minutes() -> None:
+    move = on_paper.completed(on_paper.app("shop"))
+    first = seen(move, replace(WELL, lag_bytes=7, lag_seconds=0.12345))
+    assert first.history == [[first.watched_at.isoformat() if first.watched_at else "", 7, 0.123]]
+    let_minutes_pass(first, 4.9)
+    again = seen(move, replace(WELL, lag_bytes=8))
+    assert (len(again.history), again.lag_bytes) == (1, 8), "the newest figures are there all the same"
+    let_minutes_pass(again, 0.2)
+    assert [lag for _, lag, _ in seen(move, replace(WELL, lag_bytes=9)).history] == [7, 9]
+
+
+@pytest.mark.django_db
+def test_without_its_slot_the_history_has_a_gap_and_while_nobody_can_look_nothing() -> None:
+    move = on_paper.completed(on_paper.app("shop"))
+    let_minutes_pass(seen(move, WELL), 6)
+    gone = seen(move, replace(WELL, wal_status="lost"))
+    assert [sample[1:] for sample in gone.history] == [[0, 0], [None, None]]
+    let_minutes_pass(gone, 6)
+    assert len(seen(move, PermanentError("no", code="database_login")).history) == 2
+
+
+@pytest.mark.django_db
+def test_the_history_is_that_of_a_day() -> None:
+    move = on_paper.completed(on_paper.app("shop"))
+    replica = seen(move, WELL)
+    replica.history = [[replica.history[0][0], n, 0] for n in range(288)]
+    let_minutes_pass(replica, 6)
+    history = seen(move, replace(WELL, lag_bytes=12)).history
+    assert (len(history), history[0][1], history[-1][1]) == (288, 1, 12)
 
 
 # -- judged on paper --------------------------------------------------------------------------------------------------

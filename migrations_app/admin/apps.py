@@ -30,7 +30,6 @@ _FIELDS = ["slug", "owner", "region", "database", "blobs", "program", "hostname"
 class AppAdmin(WithTrail, Recorded, Exported, NeverDeleted):
     list_display = ["slug", "region", "team", "hostname", "database", "move"]
     list_filter = ["region", ("owner", TeamFilter)]
-    list_select_related = ["region", "owner"]
     search_fields = ["slug", "hostname", "database"]
     search_help_text = "App, host name or database."
     values_recorded = _FIELDS
@@ -59,6 +58,7 @@ class AppAdmin(WithTrail, Recorded, Exported, NeverDeleted):
             super()
             .get_queryset(request)
             .filter(pk__in=permissions.visible_apps(user_of(request)))
+            .select_related("region", "owner")
             .annotate(
                 active_move=Subquery(active.values("pk")[:1]), active_status=Subquery(active.values("status")[:1])
             )
@@ -101,7 +101,7 @@ class AppAdmin(WithTrail, Recorded, Exported, NeverDeleted):
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
         if app := context.get("original"):
-            context |= about(app, user_of(request))
+            context |= {"title": app.slug, "subtitle": None, **about(app, user_of(request))}
         return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.display(ordering="owner__name")

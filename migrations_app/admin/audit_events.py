@@ -19,6 +19,7 @@ from migrations_app.permissions import Verb
 
 @admin.register(AuditEvent)
 class AuditEventAdmin(Exported, InSight, LookOnly):
+    list_title = "Audit trail"
     list_display = ["when", "who", "verb", "about", "change", "reason"]
     list_filter = ["verb", "surface", "at"]
     search_fields = ["app__slug", "actor_name", "reason", "target", "migration__id"]

@@ -48,13 +48,18 @@ class Listed(admin.ModelAdmin):
     show_facets = admin.ShowFacets.NEVER
     show_full_result_count = False
 
+    @property
+    def list_title(self) -> str:
+        """What the list is called on the pages."""
+        return str(self.opts.verbose_name_plural).capitalize()
+
     def empty(self, request: HttpRequest) -> Empty:
         """Of the list as it is before anything is filtered or searched for."""
         raise NotImplementedError
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
-        title = str(self.opts.verbose_name_plural).capitalize()
-        response = super().changelist_view(request, {"title": title, **(extra_context or {})})
+        named = {"title": self.list_title, "list_title": self.list_title, **(extra_context or {})}
+        response = super().changelist_view(request, named)
         context = getattr(response, "context_data", None)
         if context and "cl" in context:
             listed = context["cl"]
@@ -63,6 +68,11 @@ class Listed(admin.ModelAdmin):
             context["empty"] = none_chosen if chosen else self.empty(request)
             context["is_cut"] = listed.result_count >= MOST_LISTED
         return response
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        return super().render_change_form(request, context | {"list_title": self.list_title}, *args, **kwargs)
 
 
 class Exported(Listed):

@@ -91,7 +91,8 @@ class RegionAdmin(WithTrail, Recorded, Exported, NeverDeleted):
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
         if region := context.get("original"):
-            context |= about(region, user_of(request))
+            name = f"{region.slug}: {region.name}" if region.name else region.slug
+            context |= {"title": name, "subtitle": None, **about(region, user_of(request))}
         return super().render_change_form(request, context, *args, **kwargs)
 
     # -- columns ----------------------------------------------------------------------------------------------------

@@ -6,25 +6,24 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 
-from migrations_app import approvals, queries
 from migrations_app.admin.listing import Empty, Exported
 from migrations_app.admin.sight import InSight, LookOnly, TeamFilter
 from migrations_app.admin.trail import WithTrail
-from migrations_app.dashboard.buttons import buttons_of
-from migrations_app.dashboard.display import NOTHING, badge, link, list_of, log_of, span, time_column, unbroken
-from migrations_app.dashboard.standing import notes_on
+from migrations_app.dashboard.display import NOTHING, badge, list_of, span, time_column, unbroken
+from migrations_app.dashboard.replica_page import about
 from migrations_app.dashboard.viewer import user_of
 from migrations_app.models import AppMigration, SourceReplica
-from migrations_app.permissions import Verb
 from migrations_app.states import ReplicaState
 from migrations_app.units import size
 
 
 @admin.register(SourceReplica)
 class SourceReplicaAdmin(WithTrail, Exported, InSight, LookOnly):
+    list_title = "Replicas"
     list_display = ["app", "region", "state_shown", "trouble", "lag", "retained", "size_and_cost", "created"]
     list_filter = ["state", "region", ("app__owner", TeamFilter), "created_at"]
     list_select_related = ["app__owner", "region"]
+    fields = ()  # the page is dashboard/replica_page.py's
     search_fields = ["app__slug", "migration__id"]
     search_help_text = "App, or id of the move that left it."
     csv_columns = {
@@ -48,13 +47,6 @@ class SourceReplicaAdmin(WithTrail, Exported, InSight, LookOnly):
     def empty(self, request: HttpRequest) -> Empty:
         return Empty("No replica is retained. A completed move leaves one.", "Moves", list_of(AppMigration))
 
-    def get_fields(self, request: HttpRequest, obj: SourceReplica | None = None) -> Any:
-        rows: list[Any] = [("app_page", "region"), ("move_page", "state_shown")]
-        if obj and obj.watched_at:
-            rows += ["trouble", ("lag", "retained"), ("stream", "watched")]
-        rows += [("size_shown", "cost"), ("created", "ended")]
-        return [*rows, "last_error"] if obj and obj.last_error else rows
-
     def trail_of(self, obj: SourceReplica) -> dict[str, Any]:
         return {"migration__id__exact": obj.migration_id}
 
@@ -62,38 +54,18 @@ class SourceReplicaAdmin(WithTrail, Exported, InSight, LookOnly):
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
     ) -> HttpResponse:
         replica = context["original"]
-        move, user = replica.migration, user_of(request)
-        context["buttons"] = buttons_of(
-            move, user, queries.offers(move, user=user), only=[Verb.REVERSE, Verb.TEARDOWN, Verb.KEEP]
-        )
-        context["notes"] = notes_on(replica.migration, approvals.open_of(replica.migration))
-        context["log"] = log_of(replica.acts, "teardown")
+        context |= {"title": f"{replica.app}: replica in {replica.region}", "subtitle": None}
+        context |= about(replica, user_of(request))
         return super().render_change_form(request, context, *args, **kwargs)
-
-    @admin.display(description="app")
-    def app_page(self, replica: SourceReplica) -> str:
-        return link(replica.app)
-
-    @admin.display(description="left by the move")
-    def move_page(self, replica: SourceReplica) -> str:
-        return link(replica.migration)
 
     @admin.display(description="state", ordering="state")
     def state_shown(self, replica: SourceReplica) -> str:
         troubled = replica.problem and replica.state == ReplicaState.RETAINED
         return badge("warn", replica.state) if troubled else badge(replica.state)
 
-    @admin.display(description="size", ordering="size_bytes")
-    def size_shown(self, replica: SourceReplica) -> str:
-        return size(replica.size_bytes)
-
     @admin.display(description="size, cost", ordering="size_bytes")
     def size_and_cost(self, replica: SourceReplica) -> str:
         return unbroken(f"{size(replica.size_bytes)},", f"${replica.estimated_monthly_cost_usd} a month")
-
-    @admin.display(description="a month, about")
-    def cost(self, replica: SourceReplica) -> str:
-        return f"${replica.estimated_monthly_cost_usd}"
 
     @admin.display(description="problem", ordering="problem")
     def trouble(self, replica: SourceReplica) -> str:
@@ -115,18 +87,6 @@ class SourceReplicaAdmin(WithTrail, Exported, InSight, LookOnly):
             return f"none: slot {replica.wal_status}"
         return unbroken(size(replica.retained_bytes), f"({replica.wal_status})")
 
-    @admin.display(description="slot, publication, subscription")
-    def stream(self, replica: SourceReplica) -> str:
-        return replica.migration.name_in_regions
-
-    @admin.display(description="watched")
-    def watched(self, replica: SourceReplica) -> str:
-        return time_column(replica.watched_at)
-
     @admin.display(description="left behind", ordering="created_at")
     def created(self, replica: SourceReplica) -> str:
         return time_column(replica.created_at)
-
-    @admin.display(ordering="ended_at")
-    def ended(self, replica: SourceReplica) -> str:
-        return time_column(replica.ended_at)

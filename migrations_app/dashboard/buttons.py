@@ -12,7 +12,7 @@ from migrations_app.errors import Blocker
 from migrations_app.models import AppMigration
 from migrations_app.permissions import DECISIONS, Verb
 from migrations_app.queries import Offer
-from migrations_app.states import STARTS, Act
+from migrations_app.states import STARTS, Act, Status
 
 _DANGEROUS = frozenset({Act.ABORT, Act.TEARDOWN})
 _OPERATORS = (Verb.ABORT, Verb.RETRY, Verb.REVERSE, Verb.TEARDOWN)
@@ -20,12 +20,13 @@ _OPERATORS = (Verb.ABORT, Verb.RETRY, Verb.REVERSE, Verb.TEARDOWN)
 
 @dataclass(frozen=True)
 class Button:
-    """With blockers it is shown, with why, and leads nowhere."""
+    """`effect`: what comes of it, in a line. With blockers it is shown, with why, and leads nowhere."""
 
     label: str
     url: str
     blockers: list[Blocker]
     dangerous: bool = False
+    effect: str = ""
 
 
 def label_of(verb: Verb, act: Act | None = None) -> str:
@@ -77,9 +78,27 @@ def buttons_of(
             address_of(offer.verb, move),
             offer.blockers,
             is_dangerous(offer.verb, offer.act),
+            "" if offer.blockers else _effect(offer, move),
         )
         for offer in sorted(shown, key=lambda offer: (bool(offer.blockers), offer.verb not in DECISIONS))
     ] + lacking
+
+
+def _effect(offer: Offer, move: AppMigration) -> str:
+    app, source, dest = move.app, move.source_region, move.dest_region
+    if offer.verb is Verb.APPROVE:
+        return f"The {offer.act} begins as soon as nothing stands in the way. The next page says all about it."
+    if offer.verb in (Verb.REJECT, Verb.WITHDRAW):
+        return f"The {offer.act} does not happen. Nothing changes."
+    if offer.verb is Verb.ABORT and move.status in (Status.AWAITING_APPROVAL, Status.QUEUED):
+        return f"Nothing has begun: {app} stays in {source}."
+    return {
+        Verb.ABORT: f"Everything is undone, and {app} goes on in {source}.",
+        Verb.RETRY: "It goes on where it stopped. If the cause is still there, it is held again.",
+        Verb.REVERSE: f"{app} goes back to {source}. Nothing that was written in {dest} is lost.",
+        Verb.TEARDOWN: f"For good: what is left in {source} is dropped, and with it the way back.",
+        Verb.KEEP: "The replica stays, and with it the way back. Somebody looks again on the day you choose.",
+    }[offer.verb]
 
 
 def _one_for_each_effect(offers: list[Offer]) -> list[Offer]:

@@ -13,14 +13,18 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
+from django.views.decorators.debug import sensitive_post_parameters
 
 from migrations_app import actions, approvals, permissions, queries, rules
 from migrations_app.clock import database_now
 from migrations_app.consequences import asks_first, consequences
-from migrations_app.dashboard.buttons import address_of, is_dangerous, label_of
-from migrations_app.dashboard.consent import bound_to, facts_of, void_sentences
+from migrations_app.dashboard.approving import approval_page
+from migrations_app.dashboard.buttons import is_dangerous, label_of
+from migrations_app.dashboard.consent import facts_of, void_sentences
 from migrations_app.dashboard.display import page_of
 from migrations_app.dashboard.findings import findings_of
+from migrations_app.dashboard.logging_in_again import Proof, is_asked_before, log_out
+from migrations_app.dashboard.outcome import outcome
 from migrations_app.dashboard.verbs import DEEDS, what_happened
 from migrations_app.dashboard.viewer import user_of
 from migrations_app.errors import Blocker, Forbidden, InvalidInput, NotFound, PortalError, Refused
@@ -51,9 +55,10 @@ def problems_of(error: PortalError) -> tuple[int, list[Blocker]]:
     return BAD_REQUEST, [Blocker(error.code, error.reason, error.hint)]
 
 
+@sensitive_post_parameters("password")
 @as_http()
 def confirm(request: HttpRequest, move_id: UUID, verb: Verb, site: AdminSite) -> HttpResponse:
-    """GET: what the verb would do. POST: do it, or say why not."""
+    """GET: what the verb would do. POST: do it, or say why not. The approval page has a button to reject as well."""
     user, deed = user_of(request), DEEDS[verb]
     move = queries.move(move_id, viewer=user)
     permissions.require(user, verb, move)
@@ -62,15 +67,23 @@ def confirm(request: HttpRequest, move_id: UUID, verb: Verb, site: AdminSite) ->
             with suppress(Refused):  # decided on meanwhile: the page says so
                 actions.look_again(move_id=move_id, acting_user=user)
         return _page(request, move, verb, site, form=deed.form(initial=deed.initial(move)))
+    decision = Verb.REJECT if verb is Verb.APPROVE and request.POST.get("decision") == Verb.REJECT else verb
+    permissions.require(user, decision, move)
     form, waiting = deed.form(request.POST), approvals.open_of(move)
-    if not form.is_valid():
-        return _page(request, move, verb, site, form=form, status=BAD_REQUEST)
+    act = Act(waiting.act) if waiting else None
+    proof = Proof(request.POST, request=request, app=move.app) if is_asked_before(decision, act) else None
+    understood = [part.is_valid() for part in (form, proof) if part]
+    if proof and proof.failed_too_often:
+        return log_out(request)
+    if not all(understood):
+        return _page(request, move, verb, site, form=form, proof=proof, status=BAD_REQUEST)
+    given = {**form.cleaned_data, "seen": request.POST.get("seen", ""), "decision": decision}
     try:
-        done = deed.do(move, user, {**form.cleaned_data, "seen": request.POST.get("seen", "")})
+        done = deed.do(move, user, given | (proof.cleaned_data if proof else {}))
     except (Refused, InvalidInput) as error:
         status, problems = problems_of(error)
-        return _page(request, move, verb, site, form=form, status=status, problems=problems)
-    messages.success(request, what_happened(verb, done, Act(waiting.act) if waiting else None))
+        return _page(request, move, verb, site, form=form, proof=proof, status=status, problems=problems)
+    messages.success(request, what_happened(decision, done, act))
     return redirect(page_of(done))
 
 
@@ -81,6 +94,7 @@ def _page(
     site: AdminSite,
     *,
     form: Any,
+    proof: Proof | None = None,
     status: int = 200,
     problems: list[Blocker] | None = None,
 ) -> HttpResponse:
@@ -89,12 +103,14 @@ def _page(
     user = user_of(request)
     approval = approvals.open_of(move) if verb in _ABOUT_A_REQUEST else None
     move = queries.move(move.pk, viewer=user)
-    offer = next((offer for offer in queries.offers(move, user=user) if offer.verb == verb), None)
+    offers = {offer.verb: offer for offer in queries.offers(move, user=user)}
+    offer = offers.get(verb)
     blockers = offer.blockers if offer else rules.forbids_decision(None, move, database_now())
     act = offer.act if offer else None
     first = "" if verb in _ABOUT_A_REQUEST else asks_first(verb)
     starts = approval is not None and approval.act in STARTS
     problems = problems or []
+    proof = proof or (Proof(request=request, app=move.app) if is_asked_before(verb, act) else None)
     context = {
         **site.each_context(request),
         "title": _title(verb, act, move),
@@ -103,21 +119,24 @@ def _page(
         "back": page_of(move),
         "back_to": str(move),
         "label": f"Ask for the {verb}" if first else label_of(verb, act),
-        "reject": address_of(Verb.REJECT, move) if verb is Verb.APPROVE else "",
         "dangerous": is_dangerous(verb, act),
         "form": form,
+        "proof": proof if not blockers else None,
         "problems": [*problems, *(blocker for blocker in blockers if blocker not in problems)],
         "possible": not blockers,
         "sentences": [] if blockers else consequences(verb, move, act=act),
+        "outcome": [] if blockers else outcome(verb, act, move),
         "asks_first": first,
         "facts": facts_of(approval, move, to_approve=verb is Verb.APPROVE) if approval else [],
         "voided": void_sentences(move) if starts else [],
         "findings": findings_of(move, bound=approval.subject["findings"]) if approval and starts else None,
-        "seen": approval.fingerprint if approval and verb is Verb.APPROVE else "",
-        "bound_to": bound_to(approval) if approval and verb is Verb.APPROVE else [],
-        "starts": starts,
-        "changed": "changed_since_seen" in {problem.code for problem in problems},
     }
+    if verb is Verb.APPROVE and approval:
+        context |= {
+            **approval_page(approval, move, offers, context["findings"]),
+            "changed": "changed_since_seen" in {problem.code for problem in problems},
+        }
+        return TemplateResponse(request, "dashboard/approve.html", context, status=status)
     return TemplateResponse(request, "dashboard/confirm.html", context, status=status)
 
 

@@ -93,6 +93,11 @@ class Map:
         kept = [getattr(move, "source_replica", None) for move in self.moves]
         return [replica for replica in kept if replica is not None]
 
+    @property
+    def kept_now(self) -> AppMigration | None:
+        """The move whose replica is open."""
+        return next((move for replica, move in self._kept() if replica.state in REPLICA_OPEN), None)
+
     @cached_property
     def regions(self) -> list[Region]:
         """The lanes, in the order of their names, which they keep whatever moves."""

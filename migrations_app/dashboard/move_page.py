@@ -63,7 +63,7 @@ def _live(user: User, move: AppMigration) -> Live:
     is_over = move.status in TERMINAL
     head = {
         "move": move,
-        "standing": standing(move, runs, asked, offers, now),
+        "standing": standing(move, runs, asked, now),
         "way_back": way_back(move, now),
         "buttons": buttons_of(move, user, offers),
         "elsewhere": None if is_over else sides(move, runs),

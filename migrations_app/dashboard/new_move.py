@@ -129,7 +129,7 @@ def _look(chosen: QueryDict, user: User) -> dict[str, Any]:
         "risks": risks,
         "tone": tone_of(risks),
         "name": Strategy(row.strategy).label,
-        "steps": [{**step, "takes": _takes(step)} for step in plan["steps"]],
+        "steps": [_described(step) for step in plan["steps"]],
         "expected": in_words(plan["estimate"]),
         "findings": findings,
         "blockers": [] if plan["ok"] else [_unfit(findings["failed"])],
@@ -138,11 +138,12 @@ def _look(chosen: QueryDict, user: User) -> dict[str, Any]:
     }
 
 
-def _takes(step: dict[str, Any]) -> str:
-    """How much a step has to do, and how long that took before."""
+def _described(step: dict[str, Any]) -> dict[str, Any]:
+    """With how much it has to do, and how long that took before."""
     expected = [size(step["bytes"])] if step["bytes"] is not None else []
     expected += [f"about {span(step['seconds'])}"] if step["seconds"] is not None else []
-    return " in ".join(expected)
+    words = {name: step[name].replace("`", "") for name in ("what", "changes")}
+    return {**step, **words, "takes": " in ".join(expected)}
 
 
 def _unfit(failed: int) -> Blocker:

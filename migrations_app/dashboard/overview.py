@@ -33,7 +33,6 @@ def page(request: HttpRequest, site: AdminSite) -> TemplateResponse:
         **site.each_context(request),
         "title": "Overview",
         "may_look": can(user_of(request), Verb.VIEW),
-        "may_ask": can(user_of(request), Verb.REQUEST),
     }
     return live.page(request, "dashboard/overview.html", _live(request), context)
 
@@ -65,7 +64,11 @@ def _live(request: HttpRequest) -> Live:
     ]
     may_ask = can(user, Verb.REQUEST)
     fragments = [
-        Fragment(name, f"dashboard/_{name}.html", {"found": found, "count": count, "may_ask": may_ask})
+        Fragment(
+            name,
+            f"dashboard/_{name}.html",
+            {"found": found, "count": count, "more": count - len(found), "may_ask": may_ask},
+        )
         for name, found, count in blocks
     ]
     mine = sum(row["is_mine"] for row in waiting)
@@ -166,7 +169,7 @@ def _regions(user: User, moves: list[AppMigration], wrong: list[Alarm]) -> list[
             "state": badge("retained", "open") if region.accepts_moves else badge("closed"),
             "apps": apps.get(region.pk, 0),
             "moves": under_way[region.pk],
-            "workers": "?" if at_work is None else at_work[region.slug],
+            "workers": None if at_work is None else at_work[region.slug],
             "health": badge("warn", "alarm") if region.pk in troubled else badge("pass", "well"),
         }
         for region in Region.objects.all()

@@ -11,6 +11,7 @@ from django.urls import reverse
 from migrations_app.dashboard.display import list_of
 from migrations_app.dashboard.viewer import user_of
 from migrations_app.models import Alarm, App, AppMigration, Approval, AuditEvent, Region, SourceReplica
+from migrations_app.permissions import Verb, can
 
 _LISTS = [
     ("Moves", AppMigration),
@@ -40,3 +41,8 @@ def places(request: HttpRequest) -> list[Place]:
             url = list_of(model)
             found.append(Place(name, url, request.path.startswith(url)))
     return found
+
+
+def may_ask(request: HttpRequest) -> bool:
+    """Whether the user may request moves at all."""
+    return can(user_of(request), Verb.REQUEST)

@@ -7,8 +7,8 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet
 
-from migrations_app.dashboard.app_page import blocked_chart, move_rows
 from migrations_app.dashboard.display import list_of
+from migrations_app.dashboard.last_moves import blocked_chart, move_rows
 from migrations_app.dashboard.regions_now import regions_now
 from migrations_app.models import App, AppMigration, Region, SourceReplica
 from migrations_app.permissions import in_sight, sees_every_team, visible_apps
@@ -16,6 +16,7 @@ from migrations_app.states import ACTIVE, REPLICA_OPEN
 
 MOST_APPS = 50
 LAST_MOVES = 20
+_LISTED = 10
 
 
 def about(region: Region, viewer: User) -> dict[str, Any]:
@@ -33,7 +34,7 @@ def about(region: Region, viewer: User) -> dict[str, Any]:
         "replicas_there": replicas.select_related("app", "migration__dest_region", "region")[:MOST_APPS],
         "replicas_url": list_of(SourceReplica, region__id__exact=region.pk),
         "active": move_rows(moves.filter(status__in=ACTIVE)[:MOST_APPS]),
-        "last": move_rows(last),
+        "last": move_rows(last[:_LISTED]),
         "arrivals_url": list_of(AppMigration, dest_region__id__exact=region.pk),
         "departures_url": list_of(AppMigration, source_region__id__exact=region.pk),
         "chart": blocked_chart(last),

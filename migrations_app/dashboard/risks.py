@@ -6,6 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from django.conf import settings
 from django.utils.html import format_html
 
 from migrations_app.dashboard.display import ago, badge, page_of
@@ -152,5 +153,6 @@ def way_back(act: Act, move: AppMigration) -> list[str]:
         return ["It undoes itself; Abort ends it earlier."]
     return [
         f"Until the switch: Abort. Everything is undone, and {app} goes on in {source}.",
-        f"After it: Reverse, for as long as {source} keeps the replica. Nothing tears it down by itself.",
+        f"After it: Reverse, for as long as {source} keeps the replica. Nothing tears it down by itself; after "
+        f"{settings.MOVES_REPLICA_REVIEW_DAYS:g} days an alarm asks whether it is still needed.",
     ]

@@ -11,17 +11,13 @@ from migrations_app.dashboard.consent import void_sentences, waits_sentence
 from migrations_app.dashboard.display import badge, moment, span, tone_of, who
 from migrations_app.engine.plan import plan_of
 from migrations_app.models import AppMigration, Approval, SourceReplica, StepRun
-from migrations_app.permissions import DECISIONS, Verb
-from migrations_app.queries import Offer
 from migrations_app.states import STARTS, ApprovalState, ReplicaState, RunStatus, Status, Step
 
 _BEGINS = "It begins as soon as a worker takes it."
 
 
-def standing(
-    move: AppMigration, runs: list[StepRun], asked: list[Approval], offers: list[Offer], now: datetime
-) -> dict[str, Any]:
-    """`badge, tone, sentence, since, ends, next_try, people, safe, notes, error`, for the head of the move's page.
+def standing(move: AppMigration, runs: list[StepRun], asked: list[Approval], now: datetime) -> dict[str, Any]:
+    """`badge, tone, sentence, since, ends, next_try, people, nothing_to_press, notes, error`.
 
     `since` and `ends` are times that the sentence goes on with, or None. The notes are about approvals: what waits for
     one, and which became void. `asked`: every request for consent about it.
@@ -38,7 +34,7 @@ def standing(
         "ends": None if seconds is None else now + timedelta(seconds=seconds),
         "next_try": queries.next_try(move),
         "people": _people(move, asked),
-        "safe": _safe(move, offers),
+        "nothing_to_press": _nothing_to_press(move),
         "notes": notes_on(move, waiting),
         "error": "" if move.status == Status.COMPLETED else move.last_error,
     }
@@ -94,36 +90,13 @@ def _people(move: AppMigration, asked: list[Approval]) -> str:
     }[ApprovalState(start.state)]
 
 
-def _safe(move: AppMigration, offers: list[Offer]) -> list[str]:
-    """What the user may press now, and what comes of it, in a line each; or why there is nothing to press."""
-    possible = [offer for offer in offers if not offer.blockers]
-    said = [_means(offer, move) for offer in possible]
-    if said:
-        return said
+def _nothing_to_press(move: AppMigration) -> str:
+    """Why there may be no button, of a move that goes on by itself; else empty."""
     if move.status == Status.ABORTING:
-        return ["Nothing is to be pressed: it undoes itself."]
+        return "Nothing is to be pressed: it undoes itself."
     if move.status == Status.RUNNING and move.pivot_at:
-        return [f"Nothing is to be pressed: {move.app} has been switched, and the last steps follow by themselves."]
-    return []
-
-
-def _means(offer: Offer, move: AppMigration) -> str:
-    app, source, dest = move.app, move.source_region, move.dest_region
-    if offer.verb in DECISIONS or offer.verb is Verb.WITHDRAW:
-        effect = {
-            Verb.APPROVE: f"the {offer.act} begins as soon as nothing stands in the way",
-            Verb.REJECT: f"the {offer.act} does not happen, and nothing changes",
-            Verb.WITHDRAW: f"the {offer.act} does not happen, and nothing changes",
-        }[offer.verb]
-        return f"{offer.verb.label}: {effect}."
-    effects = {
-        Verb.ABORT: f"everything is undone, and {app} goes on in {source}",
-        Verb.RETRY: "it goes on where it stopped; if the cause is still there, it is held again",
-        Verb.REVERSE: f"{app} goes back to {source}; nothing that was written in {dest} is lost",
-        Verb.TEARDOWN: f"for good: what is left in {source} is dropped, and with it the way back",
-        Verb.KEEP: "the replica stays, and with it the way back; somebody looks again on the day you choose",
-    }
-    return f"{offer.verb.label}: {effects[offer.verb]}."
+        return f"Nothing is to be pressed: {move.app} has been switched, and the last steps follow by themselves."
+    return ""
 
 
 def way_back(move: AppMigration, now: datetime) -> dict[str, Any] | None:
@@ -148,7 +121,7 @@ def way_back(move: AppMigration, now: datetime) -> dict[str, Any] | None:
 
 def sides(move: AppMigration, runs: list[StepRun]) -> list[dict[str, Any]]:
     """Source and destination of a move that is not over, who serves and who takes writes right now: `role, region,
-    serves, blocked_since, does`."""
+    serves, blocked_since, aborts_at (when it will have been blocked for too long), does`."""
     blocked = bool(move.writes_blocked_at and not move.writes_unblocked_at)
     begun = any(run.step == Step.RESERVING_DEST for run in runs)
     beside = {
@@ -166,10 +139,17 @@ def sides(move: AppMigration, runs: list[StepRun]) -> list[dict[str, Any]]:
                 "region": region,
                 "serves": serves,
                 "blocked_since": move.writes_blocked_at if serves and blocked else None,
+                "aborts_at": _aborts_at(move) if serves and blocked else None,
                 "does": "" if serves else beside[role],
             }
         )
     return listed
+
+
+def _aborts_at(move: AppMigration) -> datetime | None:
+    if move.writes_blocked_at is None or move.pivot_at or move.status != Status.RUNNING:
+        return None
+    return move.writes_blocked_at + timedelta(seconds=move.block_budget)
 
 
 def blocked_for(move: AppMigration) -> str:

@@ -19,6 +19,6 @@ def pages(site: AdminSite) -> list[URLPattern]:
         path(f"{_MOVE}/live/", live.polled(site, move_page.news), of_site, name="move_live"),
         # Asking and deciding.
         path("new-move/", site.admin_view(new_move.new_move), of_site, name="new_move"),
-        path("new-move/where/", site.admin_view(new_move.destinations), of_site, name="new_move_where"),
-        path("new-move/look/", site.admin_view(new_move.look), of_site, name="new_move_look"),
+        path("new-move/where/", live.polled(site, new_move.destinations), of_site, name="new_move_where"),
+        path("new-move/look/", live.polled(site, new_move.look), of_site, name="new_move_look"),
     ]

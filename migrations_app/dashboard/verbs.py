@@ -37,9 +37,19 @@ class OptionalReasonForm(ReasonForm):
 
 
 class CommentForm(forms.Form):
+    """Of the approval page, whose two buttons are the `decision`."""
+
     comment = forms.CharField(
-        label="Comment (optional)", required=False, widget=forms.Textarea(attrs={"rows": 2, "class": "vLargeTextField"})
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"}),
+        help_text="Needed to reject. It is kept on the audit trail.",
     )
+
+    def clean_comment(self) -> str:
+        comment = str(self.cleaned_data["comment"])
+        if self.data.get("decision") == Verb.REJECT and not comment:
+            raise forms.ValidationError("Say why you reject it: who asked will want to know.", code="reason_missing")
+        return comment
 
 
 class KeepForm(OptionalReasonForm):
@@ -51,17 +61,11 @@ class KeepForm(OptionalReasonForm):
     field_order = ["until", "reason"]
 
 
-class TeardownForm(ReasonForm):
-    confirm = forms.CharField(
-        label="Name of the app",
-        widget=forms.TextInput(attrs={"autocomplete": "off", "class": "vTextField", "spellcheck": "false"}),
-        help_text="Type it as it stands in the title, to show that you mean this one.",
-    )
-
-
 @dataclass(frozen=True)
 class Deed:
-    """`do` calls the action and answers with the move to look at afterwards; `initial` is what its form begins with."""
+    """`do` calls the action with what the form was given, and what the page adds: `seen`, `decision` and, where one has
+    to log in again, `confirm`. It answers with the move to look at afterwards; `initial` is what the form begins
+    with."""
 
     form: type[forms.Form]
     do: Callable[[AppMigration, User, dict[str, Any]], AppMigration]
@@ -86,7 +90,9 @@ def _longer(move: AppMigration) -> dict[str, Any]:
     return {"until": min(later, now + LONGEST_KEEP).date()}
 
 
-def _approve(move: AppMigration, user: User, given: dict[str, str]) -> AppMigration:
+def _decide(move: AppMigration, user: User, given: dict[str, str]) -> AppMigration:
+    if given["decision"] == Verb.REJECT:
+        return actions.reject(move_id=move.pk, acting_user=user, reason=given["comment"])
     return actions.approve(
         move_id=move.pk, acting_user=user, seen=given["seen"] or _NOTHING_SEEN, comment=given["comment"]
     )
@@ -97,13 +103,13 @@ def _with_reason(action: Callable[..., AppMigration]) -> Callable[[AppMigration,
 
 
 DEEDS: dict[Verb, Deed] = {
-    Verb.APPROVE: Deed(CommentForm, _approve),
+    Verb.APPROVE: Deed(CommentForm, _decide),
     Verb.REJECT: Deed(ReasonForm, _with_reason(actions.reject)),
     Verb.WITHDRAW: Deed(OptionalReasonForm, _with_reason(actions.withdraw)),
     Verb.ABORT: Deed(ReasonForm, _with_reason(actions.abort)),
     Verb.RETRY: Deed(ReasonForm, _with_reason(actions.retry)),
     Verb.REVERSE: Deed(ReasonForm, _with_reason(actions.reverse)),
-    Verb.TEARDOWN: Deed(TeardownForm, _teardown),
+    Verb.TEARDOWN: Deed(ReasonForm, _teardown),
     Verb.KEEP: Deed(KeepForm, _keep, _longer),
 }
 

@@ -23,6 +23,7 @@ _LOOK_SECONDS = 0.25
 _PROGRESS_LINE_SECONDS = 10.0
 _BAR_WIDTH = 24
 _MOST_TABLES = 8
+_MOST_COMMENTS, _LONGEST_COMMENT = 5, 200
 _ICONS = {
     "pending": ("·", "dim"),
     RunStatus.WAITING: ("◷", "yellow"),
@@ -104,8 +105,15 @@ def _circumstances(move: AppMigration) -> list[str]:
     if replica:
         until = f", kept until {replica.review_at:%Y-%m-%d}" if replica.state == ReplicaState.RETAINED else ""
         lines.append(f"  its replica in {replica.region}: {replica.state}{until}")
-    lines += [f"  {of['at']:%m-%d %H:%M} UTC {of['who']}: {' '.join(of['text'].split())}" for of in about["comments"]]
+    lines += [f"  {_said(comment)}" for comment in about["comments"][-_MOST_COMMENTS:]]
     return lines
+
+
+def _said(comment: dict[str, Any]) -> str:
+    """A comment in a line, its beginning if it is long."""
+    text = " ".join(comment["text"].split())
+    cut = f"{text[:_LONGEST_COMMENT]}…" if len(text) > _LONGEST_COMMENT else text
+    return f"{comment['at']:%Y-%m-%d %H:%M} UTC {comment['who']}: {cut}"
 
 
 def _to_be_expected(move: AppMigration) -> list[str]:

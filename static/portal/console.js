@@ -174,7 +174,24 @@
     event.preventDefault();
   });
 
-  // -- forms that look themselves up again when something is chosen (new move) ---------------------------------------
+  // -- the new move: both regions are looked at again whenever something is chosen -----------------------------------
+
+  const look = () => document.getElementById("look");
+
+  function sayOfLook(said, isLost) {
+    look().classList.toggle("is-lost", isLost);
+    look().querySelector(".looking-text").textContent = said;
+  }
+
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (look() && event.target === look()) sayOfLook("Looking at both regions…", false);
+  });
+  for (const lost of ["htmx:responseError", "htmx:sendError"])
+    document.addEventListener(lost, (event) => {
+      if (!look() || event.target !== look()) return;
+      const out = event.detail.xhr?.status === 401;
+      sayOfLook(out ? "You are logged out; reload to log in." : "The portal does not answer. Choose again to look again.", true);
+    });
 
   addEventListener("hashchange", reveal);
   document.documentElement.classList.add("has-script");

@@ -10,13 +10,14 @@ from django.contrib.auth.models import User
 from migrations_app import actions
 from migrations_app.models import App, AppMigration
 from tests import on_paper
-from tests.people import person
+from tests.people import QUICK_HASHERS, person
 
 
 @pytest.fixture(autouse=True)
 def _policy(settings: Any, monkeypatch: Any) -> None:
     """A second person is asked; preflight is stood in for, as the regions are only on paper."""
     settings.MOVES_FOUR_EYES = frozenset({"move", "teardown"})
+    settings.PASSWORD_HASHERS = QUICK_HASHERS
     for module in ("requesting", "deciding"):
         monkeypatch.setattr(f"migrations_app.actions.{module}.look", lambda move: [])
 

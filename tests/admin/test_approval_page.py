@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db.models.functions import Now
+from django.test import Client
 from django.urls import reverse
 
 from migrations_app import actions, approvals
@@ -15,6 +17,7 @@ from migrations_app.dashboard.display import moment
 from migrations_app.dashboard.findings import findings_of
 from migrations_app.models import App, AppMigration, Approval, AuditEvent, Region
 from migrations_app.states import ApprovalState, Status
+from tests import on_paper
 from tests.admin.pages import of_move, open_and_shut, page, send, verb
 from tests.people import person
 
@@ -74,6 +77,7 @@ def test_a_start_time_is_shown_while_it_is_to_come(waiting: AppMigration, approv
         )
 
     coming = shown(datetime(2999, 1, 1, tzinfo=UTC))
+    assert "It begins at <time" in coming
     assert "<dt>earliest start</dt><dd>2999-01-01 00:00:00 UTC" in coming
     assert "2999-01-01 00:00:00 UTC</time> at the earliest" in coming
     over = shown(datetime(2001, 1, 1, tzinfo=UTC))
@@ -147,7 +151,7 @@ def test_what_is_refused_and_forbidden_by_now_says_both(
     monkeypatch.setattr("migrations_app.actions.deciding.look", lambda move: [failure])
     html = send(approver, verb("approve"), waiting.pk, seen=seen).content.decode()
     assert "What preflight finds changed." in html
-    assert html.count("The server is too old.") == 2, "among what forbids it, and among the findings"
+    assert html.count("The server is too old.") == 3, "what forbids it, beside the button too, and among the findings"
     assert 'name="seen"' not in html
 
 
@@ -178,3 +182,131 @@ def test_the_list_of_approvals_is_what_waits_and_leads_to_the_move(waiting: AppM
     actions.reject(move_id=waiting.pk, acting_user=approver, reason="no")
     assert move_page not in page(approver, "migrations_app_approval_changelist").content.decode()
     assert move_page in page(approver, "migrations_app_approval_changelist", state="rejected").content.decode()
+
+
+# -- in five seconds ---------------------------------------------------------------------------------------------------
+
+
+def in_short(response: Any) -> str:
+    """What stands on top, as text."""
+    html = re.search(r'aria-label="In short">(.*?)</section>', response.content.decode(), re.DOTALL)
+    assert html is not None
+    return " ".join(re.sub(r"<[^>]+>", " ", html[1]).split())
+
+
+def test_the_top_says_what_who_why_and_what_may_go_wrong(
+    waiting: AppMigration, approver: User, monkeypatch: Any
+) -> None:
+    AppMigration.objects.update(estimate={**waiting.estimate, "blocked_seconds": 0.5})  # type: ignore[dict-item]
+    warning = {"check": "versions", "outcome": "warn", "found": "old", "why": "", "remedy": ""}
+    monkeypatch.setattr("migrations_app.actions.deciding.look", lambda move: [warning, warning | {"found": "small"}])
+    said = in_short(page(approver, verb("approve"), waiting.pk))
+    assert said.startswith("Move shop from us-east-1 to eu-west-1, by snapshot. rita asked for it")
+    for part in (
+        "closer",
+        "Writes are blocked for about 0.5 s.",
+        "Preflight has 2 warnings.",
+        "It was never rehearsed to eu-west-1.",
+        "The way back stays open",
+        "It can begin at once, when it is approved. To be decided within",
+    ):
+        assert part in said
+
+
+def test_a_block_past_its_budget_and_one_that_nobody_measured_are_called_so(
+    waiting: AppMigration, approver: User
+) -> None:
+    assert "How long writes are blocked nobody has measured" in in_short(page(approver, verb("approve"), waiting.pk))
+    AppMigration.objects.update(
+        estimate={**waiting.estimate, "blocked_seconds": 90.0},  # type: ignore[dict-item]
+        block_budget_seconds=30,
+    )
+    response = page(approver, verb("approve"), waiting.pk)
+    assert "about 0:01:30, but past 30.0 s it aborts itself" in in_short(response)
+    assert 'class="risk risk-bad"' in response.content.decode()
+
+
+def test_the_last_rehearsal_stands_there_with_its_figures(waiting: AppMigration, approver: User, shop: App) -> None:
+    def rehearsed(**fields: Any) -> AppMigration:
+        return on_paper.move(shop, kind="rehearsal", strategy="rehearsal", completed_at=Now(), **fields)
+
+    good = rehearsed(
+        status=Status.COMPLETED,
+        facts={"data_bytes": 5 * 10**9},
+        verification={"equal": True, "rows": 12, "seconds": 1, "findings": []},
+    )
+    html = page(approver, verb("approve"), waiting.pk).content.decode()
+    assert "5.0 GB of data, 12 rows compared, all equal" in html
+    assert f'href="{reverse("admin:migrations_app_appmigration_change", args=[good.pk])}"' in html
+    rehearsed(status=Status.FAILED, last_error="no <b>room</b>")
+    html = page(approver, verb("approve"), waiting.pk).content.decode()
+    assert "did not go well" in html
+    assert "no &lt;b&gt;room&lt;/b&gt;" in html
+    on_paper.region("ap-south-1")
+    AppMigration.objects.filter(kind="rehearsal").update(dest_region=on_paper.region("ap-south-1"))
+    assert (
+        "It was never rehearsed between these regions." in page(approver, verb("approve"), waiting.pk).content.decode()
+    )
+
+
+def test_the_way_back_of_a_teardown_is_none(shop: App, operator: User, admin: User) -> None:
+    move = on_paper.completed(shop)
+    actions.teardown(move_id=move.pk, acting_user=operator, confirm="shop", reason="costs")
+    response = page(admin, verb("approve"), move.pk)
+    assert "It cannot be undone: the way back to us-east-1 is gone for good." in in_short(response)
+    assert "There is none: shop comes back to us-east-1 by a new move only" in response.content.decode()
+
+
+# -- both decisions on one page ----------------------------------------------------------------------------------------
+
+
+def test_a_move_is_rejected_on_the_approval_page(waiting: AppMigration, approver: User) -> None:
+    client = Client()
+    client.force_login(approver)
+    address = reverse(f"admin:{verb('approve')}", args=[waiting.pk])
+    unsaid = client.post(address, {"decision": "reject", "comment": " "})
+    assert unsaid.status_code == 400
+    assert re.search(r'id="id_comment_error"><li>Say why you reject it', unsaid.content.decode())
+    waiting.refresh_from_db()
+    assert waiting.status == Status.AWAITING_APPROVAL
+    done = client.post(address, {"decision": "reject", "comment": "not in December"}, follow=True)
+    assert "You rejected the move." in done.content.decode()
+    waiting.refresh_from_db()
+    assert waiting.status == Status.ABORTED
+    assert (Approval.objects.get().state, Approval.objects.get().comment) == (
+        ApprovalState.REJECTED,
+        "not in December",
+    )
+
+
+def test_what_cannot_be_approved_can_be_rejected(waiting: AppMigration, approver: User, monkeypatch: Any) -> None:
+    failure = {"check": "versions", "outcome": "fail", "found": "too old", "why": "", "remedy": ""}
+    monkeypatch.setattr("migrations_app.actions.deciding.look", lambda move: [failure])
+    html = page(approver, verb("approve"), waiting.pk).content.decode()
+    assert re.search(r'value="approve"[^>]*disabled aria-describedby="why-not"', html)
+    assert re.search(r'value="reject" class="quiet">', html)
+
+
+def test_who_asked_is_shown_the_rule_and_may_withdraw(shop: App, admin: User) -> None:
+    move = actions.request_move(app_slug="shop", dest_slug="eu-west-1", acting_user=admin, reason="mine")
+    html = page(admin, verb("approve"), move.pk).content.decode()
+    assert "You asked for this yourself. Somebody else has to approve it." in html
+    withdraw = reverse(f"admin:{verb('withdraw')}", args=[move.pk])
+    assert f'href="{withdraw}"' in html
+    assert 'name="decision"' not in html
+
+
+def test_whatever_people_typed_stays_text(shop: App, requester: User, approver: User) -> None:
+    evil = '"><script>alert(1)</script>'
+    Region.objects.filter(slug="eu-west-1").update(name=evil)
+    move = actions.request_move(
+        app_slug="shop", dest_slug="eu-west-1", acting_user=requester, reason=evil, ticket_url="https://t.example/<b>"
+    )
+    for response in (
+        page(approver, verb("approve"), move.pk),
+        page(approver, verb("reject"), move.pk),
+        send(approver, verb("approve"), move.pk, comment=evil),
+        send(approver, verb("approve"), move.pk, decision=evil, seen=evil, comment=evil),
+    ):
+        assert "<script>alert" not in response.content.decode()
+        assert "&lt;script&gt;alert(1)" in response.content.decode()

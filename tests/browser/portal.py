@@ -81,9 +81,13 @@ class Portal:
 
     # -- workers ------------------------------------------------------------------------------------------------------
 
-    def work(self, region: Region | str) -> None:
-        """Have a worker for that region, from here on."""
-        self._workers.setdefault(str(region), Program(("manage.py", "work", str(region)), self.env))
+    def work(self, region: Region | str, **env: str) -> None:
+        """Have a worker for that region, from here on; another one if there is one with another environment."""
+        worker, env = self._workers.get(str(region)), {**self.env, **env}
+        if worker and worker.env == env:
+            return
+        self.end_workers([str(region)])
+        self._workers[str(region)] = Program(("manage.py", "work", str(region)), env)
 
     def work_with_faults(self, region: Region | str, *faults: str) -> Path:
         """A worker with faults (tests/crashes/faults.py) in place of the sound one. In the folder answered with, a file
@@ -93,10 +97,6 @@ class Portal:
         env = {**self.env, "FAULT": ",".join(faults), "FAULT_STRUCK": str(struck)}
         self._workers[str(region)] = Program(("-m", "tests.crashes.faults", str(region)), env)
         return struck
-
-    def work_soundly(self, region: Region | str) -> None:
-        self.end_workers([str(region)])
-        self.work(region)
 
     def reconcile(self) -> None:
         self._workers["reconciler"] = Program(("manage.py", "reconcile"), self.env)

@@ -1,0 +1,154 @@
+"""The first page: what presses is on top, what is mine comes first, and nothing is shown that is not there."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.db.models.functions import Now
+
+from migrations_app import actions
+from migrations_app.models import App, AppMigration, Region, SourceReplica, StepRun
+from migrations_app.states import RunStatus, Status
+from tests import on_paper
+from tests.admin.pages import page
+from tests.people import person
+
+pytestmark = pytest.mark.django_db
+
+
+def overview(user: User) -> str:
+    html: str = page(user, "index").content.decode()
+    return html
+
+
+def block(html: str, name: str) -> str:
+    """The inside of a block of the page."""
+    found = re.search(rf'<div id="f-{name}">(.*?)</div><div|<div id="f-{name}">(.*?</section>)', html, re.DOTALL)
+    assert found is not None
+    return found[1] or found[2]
+
+
+def test_a_held_move_stands_above_all_with_its_sentence(shop: App, operator: User) -> None:
+    move = on_paper.move(
+        shop,
+        status=Status.HELD,
+        current_step="unblocking_writes",
+        pivot_at=Now(),
+        writes_blocked_at=Now(),
+        step_started_at=Now(),
+        last_error="The edge does not answer.",
+    )
+    html = overview(operator)
+    assert html.index('id="held"') < html.index('id="running"')
+    held = block(html, "held")
+    assert "The move stopped at unblocking_writes." in held
+    assert "The edge does not answer." in held
+    assert "Writes are blocked" in held
+    assert "Retry or Reverse" in held
+    assert str(move.pk) in held
+    assert "<title>! 1 held |" in html
+
+
+def test_a_running_move_tells_step_bar_rate_and_what_is_left(shop: App, operator: User) -> None:
+    move = on_paper.move(
+        shop,
+        status=Status.RUNNING,
+        strategy="live",
+        current_step="dumping_data",
+        step_started_at=Now(),
+        estimate={"steps": {step: {"seconds": 1.0} for step in _STEPS}},
+    )
+    progress = {
+        "unit": "bytes",
+        "done": 40_000_000,
+        "total": 100_000_000,
+        "rows": 7,
+        "blobs": None,
+        "rate": 2_000_000.0,
+        "seconds_left": 30.0,
+        "lag_bytes": 1000,
+        "lag_seconds": 0.5,
+        "tables": {},
+    }
+    StepRun.objects.create(migration=move, step="dumping_data", status=RunStatus.RUNNING, progress=progress)
+    running = block(overview(operator), "running")
+    assert "Step 3 of 11, dumping_data" in running
+    assert '<progress value="40000000" max="100000000"' in running
+    assert "40 %: 40.0 MB of 100.0 MB, 7 rows, 2.0 MB/s, 0:00:30 left, lag 1.0 kB (0.5 s)" in running
+    left = re.search(r'data-until="[^"]+">(\d+) s</time> left', running)
+    assert left is not None
+    assert 36 <= int(left[1]) <= 37, "30 of this step, and a second for each of the seven to come"
+
+
+_STEPS = (
+    "restoring_data",
+    "copying_blobs",
+    "copying_runtime",
+    "blocking_writes",
+    "flipping_routing",
+    "setting_up_reverse_replication",
+    "unblocking_writes",
+)
+
+
+def test_nobody_guesses_what_is_left_when_a_step_was_never_measured(shop: App, operator: User) -> None:
+    on_paper.move(shop, status=Status.RUNNING, current_step="dumping_data", step_started_at=Now(), estimate=None)
+    assert "left</span>" not in block(overview(operator), "running")
+
+
+def test_what_i_may_decide_on_comes_first(shop: App, approver: User, requester: User) -> None:
+    both = person("bo", "Admin", "team-a")
+    mine = on_paper.app("mine")
+    actions.request_move(app_slug=mine.slug, dest_slug="eu-west-1", acting_user=both, reason="asked first")
+    actions.request_move(app_slug="shop", dest_slug="eu-west-1", acting_user=requester, reason="asked later")
+    waiting = block(overview(both), "waiting")
+    assert waiting.index("asked later") < waiting.index("asked first")
+    assert waiting.count("Look and decide") == 1
+    assert "you asked for it" in waiting
+    assert "Look and decide" not in block(overview(requester), "waiting")
+
+
+def test_a_replica_that_wants_a_look_comes_before_the_others(shop: App, operator: User) -> None:
+    on_paper.completed(shop)
+    other = on_paper.completed(on_paper.app("other", home="us-east-1"))
+    SourceReplica.objects.filter(migration=other).update(review_at=Now() - timedelta(days=2))
+    replicas = block(overview(operator), "replicas")
+    assert replicas.index("other in us-east-1") < replicas.index("shop in us-east-1")
+    assert "overdue for" in replicas
+
+
+def test_every_block_that_is_empty_says_so_and_what_to_do(operator: User, requester: User) -> None:
+    on_paper.region("us-east-1")
+    html = overview(requester)
+    for name, said in (
+        ("running", "No move is running."),
+        ("waiting", "Nothing waits for approval."),
+        ("scheduled", "Nothing waits for its time."),
+        ("replicas", "No replica is kept"),
+    ):
+        inside = re.search(r'<p class="none">(.*?)</p>', block(html, name), re.DOTALL)
+        assert inside is not None
+        assert said in inside[1]
+        assert inside[1].count("<a ") == 1, name
+    assert 'id="held"' not in html
+
+
+def test_moves_and_apps_of_other_teams_are_neither_shown_nor_counted(shop: App) -> None:
+    on_paper.move(shop, status=Status.RUNNING, current_step="dumping_data", step_started_at=Now())
+    html = overview(person("sam", "Viewer", "team-b"))
+    assert "shop" not in html
+    assert "No move is running." in html
+    home = Region.objects.get(slug="us-east-1")
+    row = re.search(rf'<tr id="region-{home.slug}".*?</tr>', html, re.DOTALL)
+    assert row is not None
+    assert re.findall(r'<td class="count">([^<]*)</td>', row[0])[:2] == ["0", f"0 of {home.concurrent_moves}"]
+
+
+def test_who_has_no_role_is_told_so(shop: App) -> None:
+    html = overview(person("nora"))
+    assert "Your login has no role yet." in html
+    assert AppMigration.objects.count() == 0
+    assert "us-east-1" not in html
