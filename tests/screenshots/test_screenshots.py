@@ -55,7 +55,8 @@ class Camera:
 
 
 def _picture(page: Page, at: Path) -> None:
-    size = page.viewport_size or {}
+    size = page.viewport_size
+    assert size is not None
     high = page.evaluate("document.documentElement.scrollHeight")
     page.set_viewport_size({"width": size["width"], "height": min(high, HIGHEST)})
     page.screenshot(path=at, animations="disabled")
