@@ -64,7 +64,7 @@ class MoveForm(forms.Form):
                 "hx-target": "#where",
                 "hx-include": "#new-move",
                 "hx-params": "app,dest",
-                "hx-sync": "this:replace",
+                "hx-sync": "this:queue last",
             }
         ),
     )

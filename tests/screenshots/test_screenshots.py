@@ -87,7 +87,7 @@ def test_take_pictures(night: Night) -> None:
         camera.take("app", page_of(night.apps["press"]))
         camera.take("region", page_of(night.regions[EU]))
         camera.take("audit", list_of(AuditEvent), "ada")
-        # camera.take("new-move", _new_move(night), "rita", dark=True, narrow=True)
+        camera.take("new-move", _new_move(night), "rita", dark=True, narrow=True)
         desk.leave()
         assert not desk.complaints, "\n".join(desk.complaints)
 
