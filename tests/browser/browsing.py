@@ -84,6 +84,11 @@ class Desk:
         """Complaints that match are none, from here to the end of the test."""
         self._expected += patterns
 
+    def seen(self) -> str:
+        """What is on every screen."""
+        pages = [page for context in self._contexts for page in context.pages]
+        return "\n\n".join(f"{page.url}  {page.title()}\n{page.inner_text('main')}" for page in pages)
+
     def leave(self) -> None:
         """Everybody closes their browser."""
         for context in self._contexts:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from functools import cache
+from typing import Any
 
 import pytest
 from django.conf import LazySettings
@@ -22,6 +23,15 @@ from tests.people import person, team
 
 TEAM = "team-a"
 PASSWORD = "a-password-of-theirs"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Function, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    """A test that fails says what was on the screens."""
+    report = yield
+    if report.when == "call" and report.failed and "desk" in item.funcargs:
+        report.sections.append(("on the screens", item.funcargs["desk"].seen()))
+    return report
 
 
 @pytest.fixture(scope="package")

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -26,8 +28,9 @@ ENV = {
     "MOVES_STEP_TRIES": "2",
     "MOVES_ALARM_SECONDS": "86400",  # nothing here needs a reconciler: nobody should miss it
 }
-_SERVES_SECONDS = 60
+_SERVES_SECONDS = 30
 _IDLE_SECONDS = 60
+_STOPS_SECONDS = 5
 
 
 class Portal:
@@ -59,7 +62,11 @@ class Portal:
         """Start gunicorn, and wait until it answers."""
         command = ("-m", "gunicorn", "portal.wsgi", "--bind", f"{HOST}:{self.port}", "--threads", "8")
         self._web = Program((*command, "--no-control-socket"), self.env)
-        wait_until(self._answers, _SERVES_SECONDS)
+        try:
+            wait_until(self._answers, _SERVES_SECONDS)
+        except AssertionError:
+            self.stop_serving()
+            raise
 
     def stop_serving(self) -> None:
         if self._web:
@@ -74,9 +81,13 @@ class Portal:
 
     # -- workers ------------------------------------------------------------------------------------------------------
 
-    def work(self, region: Region | str) -> None:
-        """Have a worker for that region, from here on."""
-        self._workers.setdefault(str(region), Program(("manage.py", "work", str(region)), self.env))
+    def work(self, region: Region | str, **env: str) -> None:
+        """Have a worker for that region, from here on; another one if there is one with another environment."""
+        worker, env = self._workers.get(str(region)), {**self.env, **env}
+        if worker and worker.env == env:
+            return
+        self.end_workers([str(region)])
+        self._workers[str(region)] = Program(("manage.py", "work", str(region)), env)
 
     def work_with_faults(self, region: Region | str, *faults: str) -> Path:
         """A worker with faults (tests/crashes/faults.py) in place of the sound one. In the folder answered with, a file
@@ -87,16 +98,15 @@ class Portal:
         self._workers[str(region)] = Program(("-m", "tests.crashes.faults", str(region)), env)
         return struck
 
-    def work_soundly(self, region: Region | str) -> None:
-        self.end_workers([str(region)])
-        self.work(region)
-
     def reconcile(self) -> None:
         self._workers["reconciler"] = Program(("manage.py", "reconcile"), self.env)
 
     def end_workers(self, regions: Iterable[str]) -> None:
         for region in regions:
             if worker := self._workers.pop(region, None):
+                worker.process.terminate()  # so that it takes itself off RQ's books
+                with suppress(subprocess.TimeoutExpired):
+                    worker.process.wait(_STOPS_SECONDS)
                 worker.end()
 
     def end_faulty_workers(self) -> None:

@@ -55,7 +55,8 @@ class Camera:
 
 
 def _picture(page: Page, at: Path) -> None:
-    size = page.viewport_size or {}
+    size = page.viewport_size
+    assert size is not None
     high = page.evaluate("document.documentElement.scrollHeight")
     page.set_viewport_size({"width": size["width"], "height": min(high, HIGHEST)})
     page.screenshot(path=at, animations="disabled")
@@ -86,7 +87,7 @@ def test_take_pictures(night: Night) -> None:
         camera.take("app", page_of(night.apps["press"]))
         camera.take("region", page_of(night.regions[EU]))
         camera.take("audit", list_of(AuditEvent), "ada")
-        # camera.take("new-move", _new_move(night), "rita", dark=True, narrow=True)
+        camera.take("new-move", _new_move(night), "rita", dark=True, narrow=True)
         desk.leave()
         assert not desk.complaints, "\n".join(desk.complaints)
 
