@@ -20,8 +20,8 @@ _LISTED = 10
 
 
 def about(region: Region, viewer: User) -> dict[str, Any]:
-    """`now` (a RegionNow), `sees_all`, `apps` and `replicas` there (the first), `active` moves from and to it, its
-    `last` moves, and a `chart` of how long they blocked writes."""
+    """`now` (a RegionNow), `tone`, `sees_all`, `apps_there` and `replicas_there` (the first), `active` moves from and to
+    it, its `last` moves, a `chart` of how long they blocked writes, and addresses of the lists that have all."""
     [now] = regions_now([region], viewer)
     replicas = in_sight(SourceReplica.objects.filter(region=region, state__in=REPLICA_OPEN), viewer)
     replicas = replicas.select_related("app", "migration__dest_region").only("app", "migration__dest_region")
@@ -29,6 +29,7 @@ def about(region: Region, viewer: User) -> dict[str, Any]:
     last = list(moves.exclude(status__in=ACTIVE)[:LAST_MOVES])
     return {
         "now": now,
+        "tone": now.tone,
         "sees_all": sees_every_team(viewer),
         "apps_there": visible_apps(viewer).filter(region=region)[:MOST_APPS],
         "apps_url": list_of(App, region__id__exact=region.pk),
