@@ -20,8 +20,8 @@ _LISTED = 10
 
 
 def about(region: Region, viewer: User) -> dict[str, Any]:
-    """`now` (a RegionNow), `tone`, `sees_all`, `apps_there` and `replicas_there` (the first), `active` moves from and to
-    it, its `last` moves, a `chart` of how long they blocked writes, and addresses of the lists that have all."""
+    """`now` (a RegionNow), `tone`, `sees_all`, `apps_there` and `replicas_there` (the first), `active` moves from and
+    to it, its `last` moves, a `chart` of how long they blocked writes, and addresses of the lists that have all."""
     [now] = regions_now([region], viewer)
     replicas = in_sight(SourceReplica.objects.filter(region=region, state__in=REPLICA_OPEN), viewer)
     replicas = replicas.select_related("app", "migration__dest_region").only("app", "migration__dest_region")
@@ -34,7 +34,7 @@ def about(region: Region, viewer: User) -> dict[str, Any]:
         "apps_there": visible_apps(viewer).filter(region=region)[:MOST_APPS],
         "apps_url": list_of(App, region__id__exact=region.pk),
         "replicas_there": replicas[:MOST_APPS],
-        "replicas_url": list_of(SourceReplica, region__id__exact=region.pk),
+        "replicas_url": list_of(SourceReplica, region__id__exact=region.pk, state__in=",".join(sorted(REPLICA_OPEN))),
         "active": move_rows(moves.filter(status__in=ACTIVE)[:MOST_APPS]),
         "last": move_rows(last[:_LISTED]),
         "arrivals_url": list_of(AppMigration, dest_region__id__exact=region.pk),
