@@ -8,9 +8,10 @@ from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet
 
 from migrations_app.dashboard.display import list_of
-from migrations_app.dashboard.last_moves import LONG, blocked_chart, move_rows
+from migrations_app.dashboard.last_moves import blocked_chart, move_rows
 from migrations_app.dashboard.regions_now import regions_now
 from migrations_app.models import App, AppMigration, Region, SourceReplica
+from migrations_app.models.app_migration import LONG_FIELDS
 from migrations_app.permissions import in_sight, sees_every_team, visible_apps
 from migrations_app.states import ACTIVE, REPLICA_OPEN
 
@@ -33,7 +34,9 @@ def about(region: Region, viewer: User) -> dict[str, Any]:
         "sees_all": sees_every_team(viewer),
         "apps_there": visible_apps(viewer).filter(region=region)[:MOST_APPS],
         "apps_url": list_of(App, region__id__exact=region.pk),
-        "replicas_there": replicas[:MOST_APPS],
+        "replicas_there": replicas.select_related("app", "migration__dest_region", "region").defer(
+            "history", "acts", *(f"migration__{name}" for name in LONG_FIELDS)
+        )[:MOST_APPS],
         "replicas_url": list_of(SourceReplica, region__id__exact=region.pk, state__in=",".join(sorted(REPLICA_OPEN))),
         "active": move_rows(moves.filter(status__in=ACTIVE)[:MOST_APPS]),
         "last": move_rows(last[:_LISTED]),
@@ -46,5 +49,5 @@ def about(region: Region, viewer: User) -> dict[str, Any]:
 def _moves(region: Region, viewer: User) -> QuerySet[AppMigration]:
     """From and to it, the newest first."""
     either = AppMigration.objects.filter(Q(source_region=region) | Q(dest_region=region))
-    related = ("app", "source_region", "dest_region", "requested_by")
-    return in_sight(either, viewer).select_related(*related).defer(*LONG)
+    moves = in_sight(either, viewer).select_related("app", "source_region", "dest_region", "requested_by")
+    return moves.defer(*LONG_FIELDS)
