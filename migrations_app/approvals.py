@@ -48,7 +48,7 @@ def is_needed(act: str) -> bool:
 
 def subject_of(move: AppMigration, act: Act, findings: Findings) -> dict[str, Any]:
     """What an approval of the act would be bound to, as it is on the books now."""
-    app = App.objects.get(pk=move.app_id)
+    app = App.objects.select_related("region").get(pk=move.app_id)
     regions = {
         region.pk: region for region in Region.objects.filter(pk__in=[move.source_region_id, move.dest_region_id])
     }
@@ -128,9 +128,9 @@ def close(
         raise Refused([CHANGED_MEANWHILE])
 
 
-def valid_until(move: AppMigration) -> datetime:
+def valid_until(move: AppMigration, now: datetime | None = None) -> datetime:
     """How long a consent given now counts: MOVES_APPROVAL_HOURS from the earliest start."""
-    now = database_now()
+    now = now or database_now()
     return (earliest_start(move, now) or now) + timedelta(hours=settings.MOVES_APPROVAL_HOURS)
 
 

@@ -39,6 +39,8 @@ class Verb(TextChoices):
     EXPORT_AUDIT = "export_audit", "Export the audit trail"
 
 
+_TEAMS = "_teams_cache"
+
 DECISIONS = frozenset({Verb.APPROVE, Verb.REJECT})
 TAKES_A_NAME = DECISIONS | {Verb.COMMENT}
 """What counts by who says it."""
@@ -82,7 +84,15 @@ def sees(user: User | None, thing: Thing) -> bool:
     if isinstance(thing, Region) or sees_every_team(user):
         return True
     app = thing if isinstance(thing, App) else thing.app
-    return user is not None and app.owner_id is not None and user.groups.filter(pk=app.owner_id).exists()
+    return user is not None and app.owner_id is not None and app.owner_id in _teams_of(user)
+
+
+def _teams_of(user: User) -> set[int]:
+    """Keys of the user's groups. Looked up once for a user as loaded, as Django does with permissions."""
+    if not hasattr(user, _TEAMS):
+        setattr(user, _TEAMS, set(user.groups.values_list("pk", flat=True)))
+    found: set[int] = getattr(user, _TEAMS)
+    return found
 
 
 def sees_every_team(user: User | None) -> bool:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from functools import cache
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.db.models import Count, Prefetch
+from django.db.models import Case, Count, Prefetch, Q, When, Window
 
 from migrations_app import approvals, rules
 from migrations_app.clock import database_now
@@ -27,6 +28,7 @@ from migrations_app.states import (
     ApprovalState,
     Direction,
     Kind,
+    ReplicaState,
     RunStatus,
     Status,
     Strategy,
@@ -77,7 +79,10 @@ def destinations(wanted: App) -> list[tuple[Region, list[Blocker]]]:
 
 
 def move(move_id: UUID | str, *, viewer: User | None) -> AppMigration:
-    related = ("app__region", "source_region", "dest_region", "source_replica", "requested_by")
+    related = (
+        *("app__region", "source_region", "dest_region", "source_replica", "requested_by"),
+        *("reverses__source_region", "reverses__dest_region"),
+    )
     try:
         return in_sight(AppMigration.objects.all(), viewer).select_related(*related).get(pk=move_id)
     except (AppMigration.DoesNotExist, ValidationError):
@@ -98,11 +103,12 @@ def active_move(slug: str, *, viewer: User | None) -> AppMigration | None:
 
 def active_moves(*, viewer: User | None) -> list[AppMigration]:
     """Every move that is not over, the longest under way first; open_run() of each costs no query."""
-    going_on = StepRun.objects.filter(ended_at__isnull=True).order_by("id")
+    going_on = StepRun.objects.filter(ended_at__isnull=True).defer("acts").order_by("id")
     return list(
         in_sight(AppMigration.objects.all(), viewer)
         .filter(status__in=ACTIVE)
         .select_related("app", "source_region", "dest_region", "requested_by")
+        .defer("facts", "preflight", "verification")
         .prefetch_related(Prefetch("step_runs", queryset=going_on, to_attr="open_runs"))
         .order_by("initiated_at")
     )
@@ -119,6 +125,7 @@ def open_approvals(*, viewer: User | None) -> list[Approval]:
     return list(
         Approval.objects.filter(state=ApprovalState.OPEN, migration__in=in_sight(AppMigration.objects.all(), viewer))
         .select_related("migration__app", "migration__source_region", "migration__dest_region", "requested_by")
+        .defer("subject", *(f"migration__{name}" for name in ("facts", "preflight", "verification", "estimate")))
         .order_by("requested_at")
     )
 
@@ -140,9 +147,23 @@ def replicas_in_use(*, viewer: User | None) -> list[SourceReplica]:
     return list(
         in_sight(SourceReplica.objects.all(), viewer)
         .filter(state__in=REPLICA_OPEN)
-        .defer("history")
+        .defer("history", *(f"migration__{name}" for name in ("facts", "preflight", "verification", "estimate")))
         .select_related("app", "region", "migration__source_region", "migration__dest_region")
     )
+
+
+def ways_back(*, viewer: User | None, now: datetime, most: int) -> tuple[list[SourceReplica], int]:
+    """The first of the replicas in use, those that somebody has to look at before all others; and how many in all."""
+    to_look_at = Q(state=ReplicaState.RETAINED) & (~Q(problem="") | Q(review_at__lte=now))
+    found: list[Any] = list(
+        in_sight(SourceReplica.objects.all(), viewer)
+        .filter(state__in=REPLICA_OPEN)
+        .annotate(turn=Case(When(to_look_at, then=0), default=1), in_all=Window(Count("pk")))
+        .defer("history", "acts")
+        .select_related("app", "region")
+        .order_by("turn", "-created_at")[:most]
+    )
+    return found, found[0].in_all if found else 0
 
 
 def steps_of(row: AppMigration) -> list[dict[str, Any]]:
@@ -329,9 +350,13 @@ class Offer:
 
 def offers(row: AppMigration, *, user: User | None) -> list[Offer]:
     """What this user may do with the move and its replica; the decisions only while something waits for one."""
-    waiting, now = approvals.open_of(row), database_now()
+    return offers_about(row, approvals.open_of(row), database_now(), user=user)
+
+
+def offers_about(row: AppMigration, waiting: Approval | None, now: datetime, *, user: User | None) -> list[Offer]:
+    """offers(), where it is known already what waits for a decision, and what time it is."""
     replica = getattr(row, "source_replica", None)
-    facts = row.app.move_facts(row.source_region, Kind.REVERSE)
+    facts = cache(lambda: row.app.move_facts(row.source_region, Kind.REVERSE))
     against = {
         Verb.APPROVE: lambda: (
             rules.forbids_approval(waiting, row, now, user) + rules.forbids_by_preflight(row.preflight)
@@ -340,8 +365,8 @@ def offers(row: AppMigration, *, user: User | None) -> list[Offer]:
         Verb.WITHDRAW: lambda: rules.forbids_withdrawal(waiting, row, now, user),
         Verb.ABORT: lambda: rules.forbids_abort(row),
         Verb.RETRY: lambda: rules.forbids_retry(row),
-        Verb.REVERSE: lambda: rules.forbids_reverse(row, replica, facts),
-        Verb.TEARDOWN: lambda: rules.forbids_teardown(row, replica, facts.active),
+        Verb.REVERSE: lambda: rules.forbids_reverse(row, replica, facts()),
+        Verb.TEARDOWN: lambda: rules.forbids_teardown(row, replica, facts().active),
         Verb.KEEP: lambda: rules.forbids_use_of(replica, "kept"),
     }
     decisions = (Verb.APPROVE, Verb.REJECT, Verb.WITHDRAW)

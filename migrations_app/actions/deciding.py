@@ -15,7 +15,7 @@ from migrations_app.errors import Blocker, Refused
 from migrations_app.models import AppMigration, Approval
 from migrations_app.permissions import Verb
 from migrations_app.preflight import look
-from migrations_app.states import STARTS, Act, ApprovalState, Status
+from migrations_app.states import STARTS, Act, ApprovalState, Status, start_of
 from migrations_app.transitions import CHANGED_MEANWHILE, change_status, record
 
 
@@ -57,7 +57,8 @@ def look_again(*, move_id: UUID | str, acting_user: User | None) -> AppMigration
     if move.status == Status.AWAITING_APPROVAL:
         findings = look(move)
         with transaction.atomic():
-            move, approval = _locked(move, _waiting(move))
+            move = steering.lock_for(start_of(move.kind), move)
+            approval = _waiting(move)
             _refresh(move, approval, findings, approval.fingerprint)
     return move
 

@@ -10,14 +10,18 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.html import format_html
 
-from migrations_app.admin.listing import Empty, Listed
+from migrations_app.admin.listing import Empty, Listed, titled
+from migrations_app.admin.searching import Searched
 from migrations_app.admin.sight import LookOnly, TeamFilter
 from migrations_app.dashboard.consent import asked_by, time_limit
 from migrations_app.dashboard.display import NOTHING, badge, link, list_of, page_of, route_column, time_column
 from migrations_app.dashboard.viewer import user_of
 from migrations_app.models import AppMigration, Approval
+from migrations_app.models.words import Words
 from migrations_app.permissions import in_sight
 from migrations_app.states import ApprovalState
+
+_ASKED = ("requested_at", titled("asked for", admin.DateFieldListFilter))
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -41,10 +45,10 @@ class StateFilter(admin.SimpleListFilter):
 
 
 @admin.register(Approval)
-class ApprovalAdmin(Listed, LookOnly):
+class ApprovalAdmin(Searched, Listed, LookOnly):
     list_display = ["move", "act", "state_shown", "asked_by", "reason", "limit", "decider"]
     list_display_links = None
-    list_filter = [StateFilter, "act", ("migration__app__owner", TeamFilter), "requested_at"]
+    list_filter = [StateFilter, "act", ("migration__app__owner", TeamFilter), _ASKED]
     list_select_related = [
         "migration__app",
         "migration__source_region",
@@ -53,7 +57,11 @@ class ApprovalAdmin(Listed, LookOnly):
         "decided_by",
     ]
     search_fields = ["migration__app__slug", "migration__id", "reason"]
-    search_help_text = "App, id of the move, or reason."
+    search_help_text = "App, id of the move, or words of the reason."
+    id_searched = "migration"
+    app_searched = "migration__app"
+    words_searched = Words("reason")
+    list_defer = ["subject", *(f"migration__{name}" for name in ("facts", "preflight", "verification", "estimate"))]
 
     def empty(self, request: HttpRequest) -> Empty:
         decided = list_of(Approval, **{StateFilter.parameter_name: "all"})

@@ -19,16 +19,16 @@ from migrations_app.admin.trail import WithTrail
 from migrations_app.dashboard.app_page import about
 from migrations_app.dashboard.display import NOTHING, badge
 from migrations_app.dashboard.viewer import user_of
-from migrations_app.models import App, AppMigration
+from migrations_app.models import App, AppMigration, SourceReplica
 from migrations_app.permissions import Verb
-from migrations_app.states import ACTIVE
+from migrations_app.states import ACTIVE, ReplicaState
 
 _FIELDS = ["slug", "owner", "region", "database", "blobs", "program", "hostname", "port", "health_path"]
 
 
 @admin.register(App)
 class AppAdmin(WithTrail, Recorded, Exported, NeverDeleted):
-    list_display = ["slug", "region", "team", "hostname", "database", "move"]
+    list_display = ["slug", "region", "team", "hostname", "database", "way_back", "move"]
     list_filter = ["region", ("owner", TeamFilter)]
     search_fields = ["slug", "hostname", "database"]
     search_help_text = "App, host name or database."
@@ -43,6 +43,7 @@ class AppAdmin(WithTrail, Recorded, Exported, NeverDeleted):
         "program": lambda app: app.program,
         "port": lambda app: app.port,
         "on_the_books_since": lambda app: app.created_at,
+        "way_back_to": lambda app: app.kept_in,
         "active_move": lambda app: app.active_move,
         "active_status": lambda app: app.active_status,
     }
@@ -54,13 +55,16 @@ class AppAdmin(WithTrail, Recorded, Exported, NeverDeleted):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[App]:
         active = AppMigration.objects.filter(app=OuterRef("pk"), status__in=ACTIVE)
+        kept = SourceReplica.objects.filter(app=OuterRef("pk"), state=ReplicaState.RETAINED)
         return (
             super()
             .get_queryset(request)
             .filter(pk__in=permissions.visible_apps(user_of(request)))
             .select_related("region", "owner")
             .annotate(
-                active_move=Subquery(active.values("pk")[:1]), active_status=Subquery(active.values("status")[:1])
+                active_move=Subquery(active.values("pk")[:1]),
+                active_status=Subquery(active.values("status")[:1]),
+                kept_in=Subquery(kept.values("region__slug")[:1]),
             )
         )
 
@@ -107,6 +111,10 @@ class AppAdmin(WithTrail, Recorded, Exported, NeverDeleted):
     @admin.display(ordering="owner__name")
     def team(self, app: App) -> str:
         return app.owner.name if app.owner else NOTHING
+
+    @admin.display(description="way back to")
+    def way_back(self, app: Any) -> str:
+        return app.kept_in or NOTHING
 
     @admin.display(description="move under way")
     def move(self, app: Any) -> str:

@@ -10,20 +10,24 @@ from django.utils.html import format_html
 
 from migrations_app import audit, permissions
 from migrations_app.admin.listing import Empty, Exported
+from migrations_app.admin.searching import Searched, WordFilter
 from migrations_app.admin.sight import InSight, LookOnly
 from migrations_app.dashboard.display import NOTHING, time_column
 from migrations_app.dashboard.viewer import user_of
 from migrations_app.models import AuditEvent
+from migrations_app.models.words import Words
 from migrations_app.permissions import Verb
 
 
 @admin.register(AuditEvent)
-class AuditEventAdmin(Exported, InSight, LookOnly):
+class AuditEventAdmin(Searched, Exported, InSight, LookOnly):
     list_title = "Audit trail"
     list_display = ["when", "who", "verb", "about", "change", "reason"]
-    list_filter = ["verb", "surface", "at"]
-    search_fields = ["app__slug", "actor_name", "reason", "target", "migration__id"]
-    search_help_text = "App, person, reason, what was edited, or id of a move."
+    list_filter = [("verb", WordFilter), ("surface", WordFilter), "at"]
+    search_fields = ["target", "actor_name", "reason", "migration__id"]
+    search_help_text = "Words of app, person, reason or what was edited; or id of a move."
+    id_searched = "migration"
+    words_searched = Words("target", "actor_name", "reason")
     formats = {"csv": "Export as CSV", "jsonl": "Export as JSON lines"}
     content_types = {**Exported.content_types, "jsonl": "application/jsonl"}
     file_name = "audit"

@@ -8,23 +8,37 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 
 from migrations_app import queries
-from migrations_app.admin.listing import Empty, Exported
+from migrations_app.admin.listing import Empty, Exported, titled
+from migrations_app.admin.searching import Searched
 from migrations_app.admin.sight import InSight, LookOnly, TeamFilter
 from migrations_app.dashboard import move_page
 from migrations_app.dashboard.confirming import confirm
-from migrations_app.dashboard.display import badge, list_of, route_column, time_column, who
+from migrations_app.dashboard.display import NOTHING, badge, list_of, route_column, time_column, who
 from migrations_app.dashboard.verbs import DEEDS
 from migrations_app.dashboard.viewer import user_of
+from migrations_app.errors import NotFound
 from migrations_app.models import App, AppMigration
+from migrations_app.models.words import Words
+from migrations_app.states import Status
 
 
 @admin.register(AppMigration)
-class AppMigrationAdmin(Exported, InSight, LookOnly):
+class AppMigrationAdmin(Searched, Exported, InSight, LookOnly):
     list_display = ["app", "kind", "from_to", "state", "step", "requester", "initiated"]
-    list_filter = ["status", "kind", "source_region", "dest_region", ("app__owner", TeamFilter), "initiated_at"]
+    list_filter = [
+        "status",
+        "kind",
+        ("source_region", titled("source", admin.RelatedFieldListFilter)),
+        ("dest_region", titled("destination", admin.RelatedFieldListFilter)),
+        ("app__owner", TeamFilter),
+        ("initiated_at", titled("asked for", admin.DateFieldListFilter)),
+    ]
     list_select_related = ["app__owner", "source_region", "dest_region", "requested_by"]
     search_fields = ["id", "app__slug", "reason", "ticket_url"]
-    search_help_text = "App, id of the move, reason or ticket."
+    search_help_text = "App, id of the move, words of reason or ticket."
+    app_searched = "app"
+    words_searched = Words("reason", "ticket_url")
+    list_defer = ["facts", "preflight", "verification", "estimate"]
     csv_columns = {
         "move": lambda move: move.pk,
         "app": lambda move: move.app,
@@ -62,10 +76,13 @@ class AppMigrationAdmin(Exported, InSight, LookOnly):
 
     def change_view(self, request: HttpRequest, object_id: str, *args: Any, **kwargs: Any) -> HttpResponse:
         """The console's own page; to who may not see it, or would change it by a form, what Django says."""
-        move = self.get_object(request, unquote(object_id))
-        if request.method == "POST" or move is None or not self.has_view_permission(request, move):
+        if request.method == "POST" or not self.has_view_permission(request):
             return super().change_view(request, object_id, *args, **kwargs)
-        return move_page.page(request, queries.move(move.pk, viewer=user_of(request)), self.admin_site)
+        try:
+            move = queries.move(unquote(object_id), viewer=user_of(request))
+        except NotFound:
+            return super().change_view(request, object_id, *args, **kwargs)
+        return move_page.page(request, move, self.admin_site)
 
     @admin.display(description="from → to", ordering="dest_region__slug")
     def from_to(self, move: AppMigration) -> str:
@@ -77,7 +94,7 @@ class AppMigrationAdmin(Exported, InSight, LookOnly):
 
     @admin.display(description="current step", ordering="current_step")
     def step(self, move: AppMigration) -> str:
-        return move.current_step.replace("_", " ")
+        return NOTHING if move.status == Status.COMPLETED else move.current_step.replace("_", " ")
 
     @admin.display(description="requested by", ordering="requested_by__username")
     def requester(self, move: AppMigration) -> str:

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 
 from migrations_app import spreadsheet
-from migrations_app.admin.listing import Empty, Exported
+from migrations_app.admin.listing import Empty, Exported, titled
 from migrations_app.admin.recording import Recorded
 from migrations_app.admin.sight import NeverDeleted
 from migrations_app.admin.trail import WithTrail
@@ -40,7 +40,7 @@ class RegionAdmin(WithTrail, Recorded, Exported, NeverDeleted):
         "health",
         "moves_begin",
     ]
-    list_filter = ["accepts_moves"]
+    list_filter = [("accepts_moves", titled("open for moves", admin.BooleanFieldListFilter))]
     search_fields = ["slug", "name"]
     search_help_text = "Its slug or name."
     fieldsets = [(title, {"fields": fields}) for title, fields in _FIELDS.items()]

@@ -6,7 +6,9 @@ from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
 
-from migrations_app.admin.listing import Empty, Exported
+from migrations_app import queries
+from migrations_app.admin.listing import Empty, Exported, titled
+from migrations_app.admin.searching import Searched
 from migrations_app.admin.sight import InSight, LookOnly, TeamFilter
 from migrations_app.admin.trail import WithTrail
 from migrations_app.dashboard.display import NOTHING, badge, list_of, span, time_column, unbroken
@@ -16,16 +18,21 @@ from migrations_app.models import AppMigration, SourceReplica
 from migrations_app.states import ReplicaState
 from migrations_app.units import size
 
+_LEFT = ("created_at", titled("left behind", admin.DateFieldListFilter))
+
 
 @admin.register(SourceReplica)
-class SourceReplicaAdmin(WithTrail, Exported, InSight, LookOnly):
+class SourceReplicaAdmin(Searched, WithTrail, Exported, InSight, LookOnly):
     list_title = "Replicas"
-    list_display = ["app", "region", "state_shown", "trouble", "lag", "retained", "size_and_cost", "created"]
-    list_filter = ["state", "region", ("app__owner", TeamFilter), "created_at"]
+    list_display = ["app", "region", "state_shown", "trouble", "lag", "retained", "size_and_cost", "created", "review"]
+    list_filter = ["state", "region", ("app__owner", TeamFilter), _LEFT]
     list_select_related = ["app__owner", "region"]
     fields = ()  # the page is dashboard/replica_page.py's
     search_fields = ["app__slug", "migration__id"]
     search_help_text = "App, or id of the move that left it."
+    id_searched = "migration"
+    app_searched = "app"
+    list_defer = ["history", "acts"]
     csv_columns = {
         "move": lambda replica: replica.migration_id,
         "app": lambda replica: replica.app,
@@ -41,11 +48,20 @@ class SourceReplicaAdmin(WithTrail, Exported, InSight, LookOnly):
         "size_bytes": lambda replica: replica.size_bytes,
         "estimated_monthly_cost_usd": lambda replica: replica.estimated_monthly_cost_usd,
         "created_at": lambda replica: replica.created_at,
+        "review_at": lambda replica: replica.review_at,
         "ended_at": lambda replica: replica.ended_at,
     }
 
     def empty(self, request: HttpRequest) -> Empty:
         return Empty("No replica is retained. A completed move leaves one.", "Moves", list_of(AppMigration))
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> SourceReplica | None:
+        """With its move, and all that the page asks of that, read at once."""
+        replica: SourceReplica | None = super().get_object(request, object_id, from_field)
+        if replica is not None:
+            replica.migration = move = queries.move(replica.migration_id, viewer=user_of(request))
+            replica.app, replica.region = move.app, move.source_region
+        return replica
 
     def trail_of(self, obj: SourceReplica) -> dict[str, Any]:
         return {"migration__id__exact": obj.migration_id}
@@ -90,3 +106,7 @@ class SourceReplicaAdmin(WithTrail, Exported, InSight, LookOnly):
     @admin.display(description="left behind", ordering="created_at")
     def created(self, replica: SourceReplica) -> str:
         return time_column(replica.created_at)
+
+    @admin.display(description="look at it", ordering="review_at")
+    def review(self, replica: SourceReplica) -> str:
+        return time_column(replica.review_at) if replica.state == ReplicaState.RETAINED else NOTHING

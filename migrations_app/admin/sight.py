@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from migrations_app.dashboard.viewer import user_of
-from migrations_app.permissions import in_sight
+from migrations_app.permissions import in_sight, visible_apps
 
 
 class NeverDeleted(admin.ModelAdmin):
@@ -38,9 +39,13 @@ class InSight(admin.ModelAdmin):
         return in_sight(super().get_queryset(request), user_of(request))
 
 
-class TeamFilter(admin.RelatedOnlyFieldListFilter):
+class TeamFilter(admin.RelatedFieldListFilter):
     """By the team that owns the app; names only teams that own something in sight."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.title = "team"
+
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> Any:
+        owners = visible_apps(user_of(request)).order_by().values("owner")
+        return [(team.pk, str(team)) for team in Group.objects.filter(pk__in=owners).order_by("name")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
 from migrations_app import queries
@@ -18,7 +19,11 @@ _NOTHING_FOUND = {"failed": 0, "warned": 0}
 
 
 def approval_page(
-    approval: Approval, move: AppMigration, offers: Mapping[Verb, Offer], findings: dict[str, Any] | None
+    approval: Approval,
+    move: AppMigration,
+    offers: Mapping[Verb, Offer],
+    findings: dict[str, Any] | None,
+    now: datetime,
 ) -> dict[str, Any]:
     """`sentence, risks, tone`: in short. `begins`, for what starts a move, and `rehearsal`, for a move. `way_back`:
     sentences. `is_own`: the user asked for it, and `withdraw` is where to take it back. `may_reject`."""
@@ -35,7 +40,7 @@ def approval_page(
         "sentence": headline(act, move),
         "risks": risks,
         "tone": tone_of(risks),
-        "begins": begins(move) if starts else None,
+        "begins": begins(move, now) if starts else None,
         "is_move": is_move,
         "rehearsal": last,
         "way_back": way_back(act, move),

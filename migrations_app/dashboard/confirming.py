@@ -60,13 +60,13 @@ def problems_of(error: PortalError) -> tuple[int, list[Blocker]]:
 def confirm(request: HttpRequest, move_id: UUID, verb: Verb, site: AdminSite) -> HttpResponse:
     """GET: what the verb would do. POST: do it, or say why not. The approval page has a button to reject as well."""
     user, deed = user_of(request), DEEDS[verb]
+    if request.method != "POST" and verb is Verb.APPROVE:
+        with suppress(Refused):  # decided on meanwhile: the page says so
+            actions.look_again(move_id=move_id, acting_user=user)
+    if request.method != "POST":
+        return _page(request, move_id, verb, site)
     move = queries.move(move_id, viewer=user)
     permissions.require(user, verb, move)
-    if request.method != "POST":
-        if verb is Verb.APPROVE:
-            with suppress(Refused):  # decided on meanwhile: the page says so
-                actions.look_again(move_id=move_id, acting_user=user)
-        return _page(request, move, verb, site, form=deed.form(initial=deed.initial(move)))
     decision = Verb.REJECT if verb is Verb.APPROVE and request.POST.get("decision") == Verb.REJECT else verb
     permissions.require(user, decision, move)
     form, waiting = deed.form(request.POST), approvals.open_of(move)
@@ -76,24 +76,24 @@ def confirm(request: HttpRequest, move_id: UUID, verb: Verb, site: AdminSite) ->
     if proof and proof.failed_too_often:
         return log_out(request)
     if not all(understood):
-        return _page(request, move, verb, site, form=form, proof=proof, status=BAD_REQUEST)
+        return _page(request, move_id, verb, site, form=form, proof=proof, status=BAD_REQUEST)
     given = {**form.cleaned_data, "seen": request.POST.get("seen", ""), "decision": decision}
     try:
         done = deed.do(move, user, given | (proof.cleaned_data if proof else {}))
     except (Refused, InvalidInput) as error:
         status, problems = problems_of(error)
-        return _page(request, move, verb, site, form=form, proof=proof, status=status, problems=problems)
+        return _page(request, move_id, verb, site, form=form, proof=proof, status=status, problems=problems)
     messages.success(request, what_happened(decision, done, act))
     return redirect(page_of(done))
 
 
 def _page(
     request: HttpRequest,
-    move: AppMigration,
+    move_id: UUID,
     verb: Verb,
     site: AdminSite,
     *,
-    form: Any,
+    form: Any = None,
     proof: Proof | None = None,
     status: int = 200,
     problems: list[Blocker] | None = None,
@@ -101,11 +101,13 @@ def _page(
     """What is shown is how it is now; and not older than the fingerprint, which is read first: an approval of anything
     that changes in between is refused."""
     user = user_of(request)
-    approval = approvals.open_of(move) if verb in _ABOUT_A_REQUEST else None
-    move = queries.move(move.pk, viewer=user)
-    offers = {offer.verb: offer for offer in queries.offers(move, user=user)}
+    waiting = approvals.open_of(AppMigration(pk=move_id))
+    approval = waiting if verb in _ABOUT_A_REQUEST else None
+    move, now = queries.move(move_id, viewer=user), database_now()
+    permissions.require(user, verb, move)
+    offers = {offer.verb: offer for offer in queries.offers_about(move, waiting, now, user=user)}
     offer = offers.get(verb)
-    blockers = offer.blockers if offer else rules.forbids_decision(None, move, database_now())
+    blockers = offer.blockers if offer else rules.forbids_decision(None, move, now)
     act = offer.act if offer else None
     first = "" if verb in _ABOUT_A_REQUEST else asks_first(verb)
     starts = approval is not None and approval.act in STARTS
@@ -120,20 +122,20 @@ def _page(
         "back_to": str(move),
         "label": f"Ask for the {verb}" if first else label_of(verb, act),
         "dangerous": is_dangerous(verb, act),
-        "form": form,
+        "form": form or DEEDS[verb].form(initial=DEEDS[verb].initial(move)),
         "proof": proof if not blockers else None,
         "problems": [*problems, *(blocker for blocker in blockers if blocker not in problems)],
         "possible": not blockers,
         "sentences": [] if blockers else consequences(verb, move, act=act),
         "outcome": [] if blockers else outcome(verb, act, move),
         "asks_first": first,
-        "facts": facts_of(approval, move, to_approve=verb is Verb.APPROVE) if approval else [],
+        "facts": facts_of(approval, move, now, to_approve=verb is Verb.APPROVE) if approval else [],
         "voided": void_sentences(move) if starts else [],
         "findings": findings_of(move, bound=approval.subject["findings"]) if approval and starts else None,
     }
     if verb is Verb.APPROVE and approval:
         context |= {
-            **approval_page(approval, move, offers, context["findings"]),
+            **approval_page(approval, move, offers, context["findings"], now),
             "changed": "changed_since_seen" in {problem.code for problem in problems},
         }
         return TemplateResponse(request, "dashboard/approve.html", context, status=status)

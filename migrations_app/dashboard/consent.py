@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from migrations_app import approvals, estimates
-from migrations_app.clock import database_now
 from migrations_app.dashboard.display import NOTHING, link, moment, who
 from migrations_app.models import App, AppMigration, Approval, AuditEvent, Region
 from migrations_app.states import STARTS, Act, ApprovalState, Status, start_of
@@ -46,7 +45,7 @@ def void_sentences(move: AppMigration) -> list[str]:
     ]
 
 
-def facts_of(approval: Approval, move: AppMigration, *, to_approve: bool) -> list[tuple[str, Any]]:
+def facts_of(approval: Approval, move: AppMigration, now: datetime, *, to_approve: bool) -> list[tuple[str, Any]]:
     """What whoever decides has to know; `to_approve`: and what the approval would count for."""
     subject = approval.subject
     facts: list[tuple[str, Any]] = [
@@ -56,18 +55,17 @@ def facts_of(approval: Approval, move: AppMigration, *, to_approve: bool) -> lis
         ("destination region", link(move.dest_region, subject["dest_region"]["slug"])),
         ("strategy", " – ".join(filter(None, (subject["strategy"], move.strategy_reason)))),
         *([("expected", estimates.in_words(move.estimate))] if approval.act in STARTS and move.estimate else []),
-        *(_times(approval, move) if approval.act in STARTS else []),
+        *(_times(approval, move, now) if approval.act in STARTS else []),
         ("asked for by", f"{asked_by(approval)}, at {moment(approval.requested_at)}"),
         ("reason", approval.reason),
         ("to be decided by", moment(approval.expires_at)),
     ]
     if to_approve and approval.act in STARTS:
-        facts.append(("the approval would be valid until", moment(approvals.valid_until(move))))
+        facts.append(("the approval would be valid until", moment(approvals.valid_until(move, now))))
     return facts
 
 
-def _times(approval: Approval, move: AppMigration) -> list[tuple[str, Any]]:
-    now = database_now()
+def _times(approval: Approval, move: AppMigration, now: datetime) -> list[tuple[str, Any]]:
     wanted = approval.subject["not_before"] and datetime.fromisoformat(approval.subject["not_before"])
     earliest = approvals.earliest_start(move, now)
     facts = []
@@ -83,10 +81,9 @@ def _times(approval: Approval, move: AppMigration) -> list[tuple[str, Any]]:
     return facts
 
 
-def begins(move: AppMigration) -> dict[str, Any]:
+def begins(move: AppMigration, now: datetime) -> dict[str, Any]:
     """When the move can begin: `at`, None for never; `at_once`, which may mean once it is approved; `windows`: what
     both regions say to that, `(region, window)`."""
-    now = database_now()
     earliest = approvals.earliest_start(move, now)
     places = [] if move.reverses_id else [move.source_region, move.dest_region]
     return {

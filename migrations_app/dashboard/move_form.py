@@ -42,9 +42,10 @@ Destinations = list[tuple[Region, list[Blocker]]]
 
 @dataclass(frozen=True)
 class Choice:
-    """A region as a card: one that is shut says why, and cannot be chosen."""
+    """A region as a card. One that is shut cannot be chosen; `why`, unless it is for what forbids every move."""
 
     region: Region
+    is_shut: bool
     why: str
     chosen: bool
 
@@ -102,8 +103,9 @@ class MoveForm(forms.Form):
         self.user = user
         self.found: App | None = None
         self.fields["app"].widget.attrs["hx-get"] = reverse("admin:new_move_where")
+        self.regions = {region.slug: region for region in Region.objects.all()}
         dest = self.fields["dest"]
-        dest.choices = [(slug, slug) for slug in Region.objects.values_list("slug", flat=True)]  # type: ignore[attr-defined]
+        dest.choices = [(slug, slug) for slug in self.regions]  # type: ignore[attr-defined]
         dest.error_messages["invalid_choice"] = f"There is no such region. Regions: {_listed(dest)}."
         zone, start = timezone.get_current_timezone_name(), self.fields["not_before"]
         start.label = f"Not before, in {zone} (optional)"
@@ -157,7 +159,8 @@ def where(app: App | None, wanted: str) -> dict[str, Any]:
         "choices": [
             Choice(
                 region,
-                " ".join(b.reason for b in blockers if b not in general) or ("See above." if blockers else ""),
+                bool(blockers),
+                " ".join(b.reason for b in blockers if b not in general),
                 region.slug == wanted,
             )
             for region, blockers in destinations

@@ -17,12 +17,13 @@ from django.template.response import TemplateResponse
 from django_htmx.http import trigger_client_event
 
 from migrations_app import actions, permissions, preview, queries
+from migrations_app.clock import database_now
 from migrations_app.consequences import asks_first, consequences
 from migrations_app.dashboard.confirming import BAD_REQUEST, as_http, problems_of
 from migrations_app.dashboard.consent import begins
 from migrations_app.dashboard.display import page_of
 from migrations_app.dashboard.findings import findings_in
-from migrations_app.dashboard.move_form import FIELD_OF, MoveForm, app_of, apps_to_move, strategies, where
+from migrations_app.dashboard.move_form import FIELD_OF, MoveForm, app_of, apps_to_move, everywhere, strategies, where
 from migrations_app.dashboard.risks import headline, rehearsal_of, risks_of, tone_of
 from migrations_app.dashboard.verbs import what_happened
 from migrations_app.dashboard.viewer import user_of
@@ -46,7 +47,6 @@ def new_move(request: HttpRequest, site: AdminSite) -> HttpResponse:
     form = MoveForm(request.POST, user=user)
     if not form.is_valid() or form.found is None:
         return _page(request, site, form, status=BAD_REQUEST)
-    permissions.require(user, Verb.REQUEST, form.found)
     try:
         move = _ask(user, form.cleaned_data)
     except (Refused, InvalidInput) as error:
@@ -107,14 +107,14 @@ def _look(chosen: QueryDict, user: User) -> dict[str, Any]:
     app, given, said = form.found, form.cleaned_data, {"asks_first": asks_first(Act.MOVE)}
     if app is None or "dest" not in given:
         what = "a destination" if app else "an app and a destination"
-        return {**said, "hint": f"Choose {what}: then both regions are looked at, and the plan stands here."}
-    permissions.require(user, Verb.REQUEST, app)
+        hint = f"Choose {what}: then both regions are looked at, and the plan stands here."
+        return {**said, "hint": hint, "blockers": everywhere(queries.destinations(app)) if app else []}
     strategy = given.get("strategy", queries.AUTO)
     rehearse = strategy == Strategy.REHEARSAL
     limits = {name: given.get(name) for name in ("not_before", "block_budget_seconds")}
     try:
         row = draft(
-            app, queries.region(given["dest"]), queries.AUTO if rehearse else strategy, rehearse=rehearse, **limits
+            app, form.regions[given["dest"]], queries.AUTO if rehearse else strategy, rehearse=rehearse, **limits
         )
     except Refused as error:
         return {**said, "blockers": list(error.blockers)}
@@ -134,7 +134,7 @@ def _look(chosen: QueryDict, user: User) -> dict[str, Any]:
         "findings": findings,
         "blockers": [] if plan["ok"] else [_unfit(findings["failed"])],
         "sentences": consequences(Verb.APPROVE, row, act=Act.MOVE),
-        "begins": begins(row),
+        "begins": begins(row, database_now()),
     }
 
 

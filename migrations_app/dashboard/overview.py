@@ -52,14 +52,14 @@ def _live(request: HttpRequest) -> Live:
     at_work = [running(move, now) for move in moves if move.status in (Status.RUNNING, Status.ABORTING)]
     scheduled = [_scheduled(move, now) for move in moves if move.status == Status.QUEUED]
     waiting = _waiting(user, queries.open_approvals(viewer=user), now)
-    replicas = sorted(queries.replicas_in_use(viewer=user), key=lambda replica: not _needs_a_look(replica, now))
+    replicas, kept = queries.ways_back(viewer=user, now=now, most=_FEW)
     blocks: list[tuple[str, list[Any], int]] = [
         ("alarms", [_alarm(alarm) for alarm in wrong[:_MOST]], len(wrong)),
         ("held", held, len(held)),
         ("running", at_work, len(at_work)),
         ("waiting", waiting[:_MOST], len(waiting)),
         ("scheduled", scheduled[:_FEW], len(scheduled)),
-        ("replicas", [_replica(replica, now) for replica in replicas[:_FEW]], len(replicas)),
+        ("replicas", [_replica(replica, now) for replica in replicas], kept),
         ("regions", regions := _regions(user, moves, wrong), len(regions)),
     ]
     may_ask = can(user, Verb.REQUEST)
@@ -134,10 +134,6 @@ def _waiting(user: User, found: list[Approval], now: datetime) -> list[dict[str,
 
 def _alarm(alarm: Alarm) -> dict[str, Any]:
     return {"alarm": alarm, "page": page_of(alarm) if alarm.pk else ""}
-
-
-def _needs_a_look(replica: SourceReplica, now: datetime) -> bool:
-    return replica.state == ReplicaState.RETAINED and (bool(replica.problem) or replica.review_at <= now)
 
 
 def _replica(replica: SourceReplica, now: datetime) -> dict[str, Any]:

@@ -4,6 +4,7 @@ import uuid
 from typing import Any
 
 from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import F, Q
@@ -13,6 +14,7 @@ from migrations_app import rules
 from migrations_app.models.app import App
 from migrations_app.models.lease import Leased
 from migrations_app.models.region import Region
+from migrations_app.models.words import Words
 from migrations_app.states import ACTIVE, Kind, Status, Step, Strategy
 
 
@@ -80,6 +82,18 @@ class AppMigration(Leased):
             ("abort_move", "Can abort a move"),
             ("retry_move", "Can let a held move go on"),
             ("reverse_move", "Can reverse a move"),
+        ]
+        indexes = [
+            models.Index(fields=["-initiated_at", "-id"], name="moves_by_time"),
+            models.Index(fields=["status", "-initiated_at", "-id"], name="moves_by_status"),
+            models.Index(fields=["app", "-initiated_at"], name="moves_of_an_app"),
+            # What estimates.py measures by.
+            models.Index(
+                fields=["source_region", "dest_region", "kind", "-completed_at"],
+                condition=Q(status=Status.COMPLETED),
+                name="moves_completed_between",
+            ),
+            GinIndex(Words("reason", "ticket_url"), name="moves_by_words"),
         ]
         constraints = [
             models.UniqueConstraint(

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
 from migrations_app.models.app_migration import AppMigration
+from migrations_app.models.words import Words
 from migrations_app.states import Act, ApprovalState
 
 
@@ -39,6 +41,10 @@ class Approval(models.Model):
 
     class Meta:
         ordering = ["-id"]
+        indexes = [
+            models.Index(fields=["state", "-id"], name="approvals_by_state"),
+            GinIndex(Words("reason"), name="approvals_by_words"),
+        ]
         constraints = [
             models.UniqueConstraint(
                 fields=["migration"], condition=Q(state=ApprovalState.OPEN), name="one_open_approval_per_move"

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 from django.conf import settings
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models.functions import Now
 
 from migrations_app.models.app import App
 from migrations_app.models.app_migration import AppMigration
+from migrations_app.models.words import Words
 
 
 class AuditEvent(models.Model):
@@ -41,6 +43,12 @@ class AuditEvent(models.Model):
     class Meta:
         ordering = ["-id"]
         permissions = [("export_audit", "Can export the audit trail")]
+        indexes = [
+            models.Index(fields=["at"], name="events_by_time"),
+            models.Index(fields=["verb", "-id"], name="events_by_verb"),
+            models.Index(fields=["surface", "-id"], name="events_by_surface"),
+            GinIndex(Words("target", "actor_name", "reason"), name="events_by_words"),
+        ]
         constraints = [models.UniqueConstraint(fields=["chain", "number"], name="audit_chain_has_no_fork")]
 
     def __str__(self) -> str:

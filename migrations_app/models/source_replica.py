@@ -64,6 +64,10 @@ class SourceReplica(Leased):
 
     class Meta:
         ordering = ["-created_at"]
+        indexes = [
+            models.Index(fields=["-created_at", "-id"], name="replicas_by_time"),
+            models.Index(fields=["state", "-created_at", "-id"], name="replicas_by_state"),
+        ]
         permissions = [("teardown_replica", "Can give a way back up")]
         constraints = [
             models.UniqueConstraint(

@@ -96,27 +96,37 @@
     showFreshness();
   });
 
-  // -- fragments: what was open stays open; the tab tells -----------------------------------------------------------
+  // -- fragments: what somebody opened, read or stands on stays; the tab tells -----------------------------------------
+
+  const opened = new Map(); // by id: what somebody opened or closed; of the rest the server says whether it is open
+  const read = new Map(); // by id: how far a log was scrolled; undefined is its end
+  let stood = null;
+
+  document.addEventListener("click", (event) => {
+    const details = event.target.closest("summary")?.parentElement;
+    if (details?.id) opened.set(details.id, !details.open);
+  });
 
   document.addEventListener("htmx:oobBeforeSwap", (event) => {
     const { fragment, target } = event.detail;
-    for (const old of target.querySelectorAll("details[id]")) {
-      const fresh = fragment.querySelector(`#${CSS.escape(old.id)}`);
-      if (fresh) fresh.open = old.open;
+    for (const details of fragment.querySelectorAll("details[id]"))
+      if (opened.has(details.id)) details.open = opened.get(details.id);
+    for (const log of target.querySelectorAll("details[open] [data-tail]")) {
+      const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 8;
+      read.set(log.closest("details").id, atEnd ? undefined : log.scrollTop);
     }
-    for (const log of target.querySelectorAll("[data-tail]"))
-      log.closest("details")?.toggleAttribute("data-at-end", log.scrollHeight - log.scrollTop - log.clientHeight < 8);
+    const active = document.activeElement;
+    if (target.contains(active)) stood = [active.closest("[id]").id, active.tagName];
   });
 
   document.addEventListener("htmx:oobAfterSwap", () => {
-    followTails();
+    for (const log of document.querySelectorAll("details[open] [data-tail]"))
+      log.scrollTop = read.get(log.closest("details").id) ?? log.scrollHeight;
+    if (stood) document.getElementById(stood[0])?.querySelector(stood[1])?.focus({ preventScroll: true });
+    stood = null;
     tell();
     mark(current, false);
   });
-
-  function followTails() {
-    for (const log of document.querySelectorAll("details[open] [data-tail]")) log.scrollTop = log.scrollHeight;
-  }
 
   function tell() {
     const { title, tone } = live()?.dataset ?? {};
@@ -129,11 +139,17 @@
 
   // -- a link to a step or a line of its log opens what it is in ----------------------------------------------------
 
+  function open(details) {
+    details.open = true;
+    opened.set(details.id, true);
+  }
+
   function reveal() {
     const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
     if (!target) return;
-    for (let at = target; at; at = at.parentElement) if (at.matches("details")) at.open = true;
-    if (target.querySelector(":scope > details")) target.querySelector(":scope > details").open = true;
+    for (let at = target; at; at = at.parentElement) if (at.matches("details")) open(at);
+    const inside = target.querySelector(":scope > details");
+    if (inside) open(inside);
     target.scrollIntoView({ block: "center" });
   }
 
@@ -196,6 +212,7 @@
   addEventListener("hashchange", reveal);
   document.documentElement.classList.add("has-script");
   reveal();
+  for (const log of document.querySelectorAll("details[open] [data-tail]")) log.scrollTop = log.scrollHeight;
   tell();
   tick();
   setInterval(tick, 1000);

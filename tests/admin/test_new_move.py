@@ -168,9 +168,10 @@ def test_when_it_can_begin_is_said_in_words(shop: App, requester: User, found: A
 def test_what_the_rules_forbid_is_said_without_looking(
     shop: App, requester: User, found: Any, waiting: AppMigration
 ) -> None:
-    html = looked(requester)
-    assert "one move at a time" in html
-    assert "plan-head" not in html
+    for html in (looked(requester), looked(requester, dest="")):
+        assert "one move at a time" in html
+        assert "plan-head" not in html
+        assert re.search(r"<button[^>]*disabled aria-describedby", html)
     assert "one move at a time" in page(requester, "new_move", app="shop").content.decode()
     response = send(requester, "new_move", **WANTED)
     assert (response.status_code, AppMigration.objects.count()) == (409, 1)

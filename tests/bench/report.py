@@ -50,6 +50,13 @@ TABLES: dict[str, dict[str, str]] = {
         "gap": "longest gap the writer saw, seconds",
         "rate": "writes/s outside it",
     },
+    "pages": {
+        "page": "page",
+        "requests": "requests",
+        "p50": "p50, ms",
+        "p95": "p95, ms",
+        "longest": "longest, ms",
+    },
     "edge": {
         "strategy": "plan",
         "when": "",
