@@ -49,16 +49,16 @@ def _live(request: HttpRequest) -> Live:
     wrong = alarms.now_open(user)
     moves = queries.active_moves(viewer=user)
     held = [_held(move) for move in moves if move.status == Status.HELD]
-    at_work = [running(move, now) for move in moves if move.status in (Status.RUNNING, Status.ABORTING)]
-    scheduled = [_scheduled(move, now) for move in moves if move.status == Status.QUEUED]
+    at_work = [move for move in moves if move.status in (Status.RUNNING, Status.ABORTING)]
+    queued = [move for move in moves if move.status == Status.QUEUED]
     waiting = _waiting(user, queries.open_approvals(viewer=user), now)
     replicas, kept = queries.ways_back(viewer=user, now=now, most=_FEW)
     blocks: list[tuple[str, list[Any], int]] = [
         ("alarms", [_alarm(alarm) for alarm in wrong[:_MOST]], len(wrong)),
         ("held", held, len(held)),
-        ("running", at_work, len(at_work)),
+        ("running", [running(move, now) for move in at_work[:_MOST]], len(at_work)),
         ("waiting", waiting[:_MOST], len(waiting)),
-        ("scheduled", scheduled[:_FEW], len(scheduled)),
+        ("scheduled", [_scheduled(move, now) for move in queued[:_FEW]], len(queued)),
         ("replicas", [_replica(replica, now) for replica in replicas], kept),
         ("regions", regions := _regions(user, moves, wrong), len(regions)),
     ]
