@@ -19,7 +19,7 @@ from tests.conftest import Shop
 from tests.people import team
 
 _WIDEST = """() => [...document.querySelectorAll("body *")]
-    .filter(one => one.getBoundingClientRect().right > innerWidth + 1 && !one.closest(".wide, nav"))
+    .filter(one => one.getBoundingClientRect().right > innerWidth + 1 && !one.closest(".wide, .results, nav"))
     .slice(0, 3).map(one => one.outerHTML.slice(0, 120))"""
 """What stands out to the right."""
 
