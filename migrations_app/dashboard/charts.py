@@ -103,11 +103,11 @@ class Chart:
             f"the last {self.written(values[-1])}."
         )
 
-    @property
+    @cached_property
     def has_links(self) -> bool:
         return any(point.href for point in self.sorted_points)
 
-    @property
+    @cached_property
     def has_names(self) -> bool:
         return any(point.name for point in self.sorted_points)
 
@@ -136,7 +136,7 @@ class Chart:
         points = self.sorted_points
         return axis_times(points[0].at, points[-1].at, middle=not self.bars)
 
-    @property
+    @cached_property
     def marks(self) -> list[Mark]:
         """Each point where it is drawn: a bar from zero, or a dot."""
         points = self.sorted_points

@@ -30,7 +30,7 @@ from migrations_app.dashboard.viewer import user_of
 from migrations_app.errors import Blocker, Forbidden, InvalidInput, NotFound, PortalError, Refused
 from migrations_app.models import AppMigration
 from migrations_app.permissions import DECISIONS, Verb
-from migrations_app.states import STARTS, Act
+from migrations_app.states import STARTS, Act, Status
 
 BAD_REQUEST, CONFLICT = 400, 409
 
@@ -129,6 +129,7 @@ def _page(
         "sentences": [] if blockers else consequences(verb, move, act=act),
         "outcome": [] if blockers else outcome(verb, act, move),
         "asks_first": first,
+        "stopped_by": move.last_error if move.status == Status.HELD and not blockers else "",
         "facts": facts_of(approval, move, now, to_approve=verb is Verb.APPROVE) if approval else [],
         "voided": void_sentences(move) if starts else [],
         "findings": findings_of(move, bound=approval.subject["findings"]) if approval and starts else None,

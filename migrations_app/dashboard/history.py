@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from migrations_app.dashboard.charts import WIDTH, axis_times
 from migrations_app.dashboard.display import link, moment, page_of, route
-from migrations_app.dashboard.last_moves import LONG
 from migrations_app.models import App, AppMigration, Region, SourceReplica
+from migrations_app.models.app_migration import LONG_FIELDS
 from migrations_app.states import REPLICA_OPEN, Status
 from migrations_app.units import span
 
@@ -243,7 +243,7 @@ def map_of(app: App, now: datetime, last: Iterable[AppMigration] = ()) -> Map:
     passed = (
         AppMigration.objects.filter(app=app, pivot_at__isnull=False)
         .select_related("source_region", "dest_region", "source_replica__region")
-        .defer(*LONG, "source_replica__history", "source_replica__acts")
+        .defer(*LONG_FIELDS, "source_replica__history", "source_replica__acts")
         .order_by("-pivot_at")[: MOST + 1]
     )
     moves = list(passed)

@@ -11,9 +11,6 @@ from migrations_app.dashboard.display import badge, page_of, route, route_column
 from migrations_app.models import AppMigration
 from migrations_app.states import ACTIVE
 
-LONG = ("facts", "preflight", "verification", "estimate")
-"""Fields of a move that nothing here shows: a list of moves is read without them."""
-
 
 def move_rows(moves: Iterable[AppMigration]) -> list[dict[str, Any]]:
     """Moves as `_moves.html` lists them."""

@@ -12,6 +12,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from migrations_app import permissions, queries
+from migrations_app.dashboard.display import page_of
 from migrations_app.errors import Blocker
 from migrations_app.models import App, Region
 from migrations_app.permissions import Verb, visible_apps
@@ -144,10 +145,10 @@ def everywhere(destinations: Destinations) -> list[Blocker]:
 
 
 def where(app: App | None, wanted: str) -> dict[str, Any]:
-    """`app, choices, general`: the destinations as cards, and what forbids a move to any of them. Without an app there
-    is no choice yet. The only one that is possible is chosen beforehand."""
+    """`app, page, choices, general`: the app with its page, the destinations as cards, and what forbids a move to any
+    of them. Without an app there is no choice yet. The only one that is possible is chosen beforehand."""
     if app is None:
-        return {"app": None, "choices": [], "general": []}
+        return {"app": None, "page": "", "choices": [], "general": []}
     destinations = queries.destinations(app)
     general = everywhere(destinations)
     possible = [region.slug for region, blockers in destinations if not blockers]
@@ -155,6 +156,7 @@ def where(app: App | None, wanted: str) -> dict[str, Any]:
         wanted = possible[0] if len(possible) == 1 else ""
     return {
         "app": app,
+        "page": page_of(app),
         "general": general,
         "choices": [
             Choice(

@@ -8,9 +8,10 @@ from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet
 
 from migrations_app.dashboard.display import list_of
-from migrations_app.dashboard.last_moves import LONG, blocked_chart, move_rows
+from migrations_app.dashboard.last_moves import blocked_chart, move_rows
 from migrations_app.dashboard.regions_now import regions_now
 from migrations_app.models import App, AppMigration, Region, SourceReplica
+from migrations_app.models.app_migration import LONG_FIELDS
 from migrations_app.permissions import in_sight, sees_every_team, visible_apps
 from migrations_app.states import ACTIVE, REPLICA_OPEN
 
@@ -46,5 +47,5 @@ def about(region: Region, viewer: User) -> dict[str, Any]:
 def _moves(region: Region, viewer: User) -> QuerySet[AppMigration]:
     """From and to it, the newest first."""
     either = AppMigration.objects.filter(Q(source_region=region) | Q(dest_region=region))
-    related = ("app", "source_region", "dest_region", "requested_by")
-    return in_sight(either, viewer).select_related(*related).defer(*LONG)
+    moves = in_sight(either, viewer).select_related("app", "source_region", "dest_region", "requested_by")
+    return moves.defer(*LONG_FIELDS)

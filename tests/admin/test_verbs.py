@@ -203,7 +203,9 @@ def test_a_held_move_is_tried_again(shop: App, operator: User) -> None:
     move = on_paper.move(
         shop, status=Status.HELD, pivot_at=Now(), current_step="unblocking_writes", last_error="no edge"
     )
-    assert "goes on with unblocking_writes" in page(operator, verb("retry"), move.pk).content.decode()
+    html = page(operator, verb("retry"), move.pk).content.decode()
+    assert "goes on with unblocking_writes" in html
+    assert '<p class="stopped">no edge</p>' in html
     assert send(operator, verb("retry"), move.pk, reason="the edge is back").status_code == 302
     move.refresh_from_db()
     assert move.status == Status.RUNNING
