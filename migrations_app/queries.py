@@ -18,6 +18,7 @@ from migrations_app.clock import database_now
 from migrations_app.engine.plan import PIVOT, plan_of
 from migrations_app.errors import Blocker, InvalidInput, NotFound
 from migrations_app.models import App, AppMigration, Approval, Region, SourceReplica, StepRun
+from migrations_app.models.app_migration import LONG_FIELDS
 from migrations_app.permissions import Verb, can, in_sight, visible_apps
 from migrations_app.states import (
     ACTIVE,
@@ -107,7 +108,7 @@ def active_moves(*, viewer: User | None) -> list[AppMigration]:
     return list(
         in_sight(AppMigration.objects.all(), viewer)
         .filter(status__in=ACTIVE)
-        .select_related("app", "source_region", "dest_region", "requested_by")
+        .select_related("app", "source_region", "dest_region")
         .defer("facts", "preflight", "verification")
         .prefetch_related(Prefetch("step_runs", queryset=going_on, to_attr="open_runs"))
         .order_by("initiated_at")
@@ -125,7 +126,7 @@ def open_approvals(*, viewer: User | None) -> list[Approval]:
     return list(
         Approval.objects.filter(state=ApprovalState.OPEN, migration__in=in_sight(AppMigration.objects.all(), viewer))
         .select_related("migration__app", "migration__source_region", "migration__dest_region", "requested_by")
-        .defer("subject", *(f"migration__{name}" for name in ("facts", "preflight", "verification", "estimate")))
+        .defer("subject", *(f"migration__{name}" for name in LONG_FIELDS))
         .order_by("requested_at")
     )
 
@@ -147,7 +148,7 @@ def replicas_in_use(*, viewer: User | None) -> list[SourceReplica]:
     return list(
         in_sight(SourceReplica.objects.all(), viewer)
         .filter(state__in=REPLICA_OPEN)
-        .defer("history", *(f"migration__{name}" for name in ("facts", "preflight", "verification", "estimate")))
+        .defer("history", *(f"migration__{name}" for name in LONG_FIELDS))
         .select_related("app", "region", "migration__source_region", "migration__dest_region")
     )
 

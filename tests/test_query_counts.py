@@ -33,6 +33,8 @@ DOUBLED = Wanted(apps=90, moves=800, events=8000, live=40)
 PEOPLE = {"Operator": "operator-1", "Approver": "approver-1"}
 """One who sees every team, and one who sees three; of whose apps moves of all kinds are."""
 
+OF_MOVES = ("appmigration/", "sourcereplica/", "approval/")
+"""Whose pages differ by where the move stands."""
 NO_PAGES = ("export/", "admin/jsi18n/", "admin/logout/")
 """Files, as long as what they hold; and what shows nothing."""
 
@@ -85,7 +87,8 @@ def pages(user: User) -> Iterator[tuple[str, str]]:
     for route in sorted(set(routes())):
         if any(part in route for part in NO_PAGES):
             continue
-        for what, move in moves.items() if "<" in route else [("", moves[Status.COMPLETED])]:
+        of_moves = any(model in route for model in OF_MOVES) and "<" in route
+        for what, move in moves.items() if of_moves else [("", moves[Status.COMPLETED])]:
             yield f"{route} {what}".rstrip(), address(route, things(move))
     slug = moves["replica torn_down"].app.slug
     yield "find a move", f"/admin/find/?q={moves[Status.COMPLETED].pk}"
@@ -124,6 +127,8 @@ def counted(who: str) -> dict[str, tuple[int, str]]:
     found: dict[str, tuple[int, str]] = {}
     for name, url in list(pages(user)):
         with transaction.atomic():
+            if "/approve/" in name:
+                client.get(url)  # on paper the approval is of something else, and is written anew once
             with CaptureQueriesContext(connection) as seen:
                 response = client.get(url)
                 assert response.status_code != 500, url
@@ -143,10 +148,13 @@ def counts_with(wanted: Wanted, who: str) -> dict[str, tuple[int, str]]:
     return counts
 
 
-@pytest.mark.parametrize("who", PEOPLE)
-def test_no_page_asks_often_or_more_often_for_more_rows(who: str) -> None:
+def test_no_page_asks_more_often_for_more_rows() -> None:
     establish_roles()
-    few = counts_with(SMALL, who)
-    many = counts_with(DOUBLED, who)
+    few, many = counts_with(SMALL, "Operator"), counts_with(DOUBLED, "Operator")
     assert {name: count for name, count in many.items() if count[0] > MOST} == {}
     assert {name: (few[name][0], *count) for name, count in many.items() if count[0] > few[name][0]} == {}
+
+
+def test_no_page_asks_often_for_who_sees_some_teams_only() -> None:
+    establish_roles()
+    assert {name: count for name, count in counts_with(SMALL, "Approver").items() if count[0] > MOST} == {}

@@ -17,6 +17,7 @@ from migrations_app.dashboard.consent import asked_by, time_limit
 from migrations_app.dashboard.display import NOTHING, badge, link, list_of, page_of, route_column, time_column
 from migrations_app.dashboard.viewer import user_of
 from migrations_app.models import AppMigration, Approval
+from migrations_app.models.app_migration import LONG_FIELDS
 from migrations_app.models.words import Words
 from migrations_app.permissions import in_sight
 from migrations_app.states import ApprovalState
@@ -61,7 +62,7 @@ class ApprovalAdmin(Searched, Listed, LookOnly):
     id_searched = "migration"
     app_searched = "migration__app"
     words_searched = Words("reason")
-    list_defer = ["subject", *(f"migration__{name}" for name in ("facts", "preflight", "verification", "estimate"))]
+    list_defer = ["subject", *(f"migration__{name}" for name in LONG_FIELDS)]
 
     def empty(self, request: HttpRequest) -> Empty:
         decided = list_of(Approval, **{StateFilter.parameter_name: "all"})

@@ -12,9 +12,9 @@ from migrations_app import audit, permissions
 from migrations_app.admin.listing import Empty, Exported
 from migrations_app.admin.searching import Searched, WordFilter
 from migrations_app.admin.sight import InSight, LookOnly
-from migrations_app.dashboard.display import NOTHING, time_column
+from migrations_app.dashboard.display import NOTHING, list_of, time_column
 from migrations_app.dashboard.viewer import user_of
-from migrations_app.models import AuditEvent
+from migrations_app.models import App, AuditEvent
 from migrations_app.models.words import Words
 from migrations_app.permissions import Verb
 
@@ -45,7 +45,7 @@ class AuditEventAdmin(Searched, Exported, InSight, LookOnly):
         return audit.FORMATS[kind](rows)
 
     def empty(self, request: HttpRequest) -> Empty:
-        return Empty("Nothing has happened yet to an app that you see.")
+        return Empty("Nothing has happened yet to an app that you see.", "Apps", list_of(App))
 
     @admin.display(description="at", ordering="id")
     def when(self, event: AuditEvent) -> str:

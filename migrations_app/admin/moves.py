@@ -18,6 +18,7 @@ from migrations_app.dashboard.verbs import DEEDS
 from migrations_app.dashboard.viewer import user_of
 from migrations_app.errors import NotFound
 from migrations_app.models import App, AppMigration
+from migrations_app.models.app_migration import LONG_FIELDS
 from migrations_app.models.words import Words
 from migrations_app.states import Status
 
@@ -38,7 +39,7 @@ class AppMigrationAdmin(Searched, Exported, InSight, LookOnly):
     search_help_text = "App, id of the move, words of reason or ticket."
     app_searched = "app"
     words_searched = Words("reason", "ticket_url")
-    list_defer = ["facts", "preflight", "verification", "estimate"]
+    list_defer = LONG_FIELDS
     csv_columns = {
         "move": lambda move: move.pk,
         "app": lambda move: move.app,

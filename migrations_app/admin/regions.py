@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.widgets import AdminTextareaWidget
+from django.db.models import TextField
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html
@@ -43,6 +45,7 @@ class RegionAdmin(WithTrail, Recorded, Exported, NeverDeleted):
     list_filter = [("accepts_moves", titled("open for moves", admin.BooleanFieldListFilter))]
     search_fields = ["slug", "name"]
     search_help_text = "Its slug or name."
+    formfield_overrides = {TextField: {"widget": AdminTextareaWidget(attrs={"rows": 2})}}
     fieldsets = [(title, {"fields": fields}) for title, fields in _FIELDS.items()]
     values_recorded = [name for fields in _FIELDS.values() for name in fields]
     csv_columns = {

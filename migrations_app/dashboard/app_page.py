@@ -17,6 +17,7 @@ from migrations_app.dashboard.last_moves import blocked_chart, move_rows
 from migrations_app.dashboard.move_form import everywhere
 from migrations_app.dashboard.standing import way_back
 from migrations_app.models import App, AppMigration
+from migrations_app.models.app_migration import LONG_FIELDS
 from migrations_app.permissions import Verb
 from migrations_app.states import ACTIVE
 
@@ -28,7 +29,7 @@ def about(app: App, viewer: User) -> dict[str, Any]:
     """`sentences`, `tone`, `way_back` (as standing.way_back has it, and its `page`), `buttons`, `map`, its `last`
     moves, and a `chart` of how long they blocked writes."""
     moves = AppMigration.objects.filter(app=app).select_related("source_region", "dest_region", "requested_by")
-    last = list(moves.order_by("-initiated_at")[:LAST_MOVES])
+    last = list(moves.defer(*LONG_FIELDS).order_by("-initiated_at")[:LAST_MOVES])
     for move in last:
         move.app = app
     now = database_now()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
-from math import floor, log10
+from math import ceil, floor, log10
 from typing import NamedTuple
 
 from django.utils import timezone
@@ -23,6 +23,7 @@ WIDTH, HEIGHT = 1000, 120
 _TOP = 6
 """What is left free above the greatest value there can be, for the half of a dot or a line."""
 _WIDEST_BAR = 60.0
+_LONG_TIMES = (60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 43200, 86400)
 _MOST_DOTS = 40
 """With more points than that the line alone is drawn."""
 
@@ -102,11 +103,11 @@ class Chart:
             f"the last {self.written(values[-1])}."
         )
 
-    @property
+    @cached_property
     def has_links(self) -> bool:
         return any(point.href for point in self.sorted_points)
 
-    @property
+    @cached_property
     def has_names(self) -> bool:
         return any(point.name for point in self.sorted_points)
 
@@ -115,10 +116,12 @@ class Chart:
 
     @cached_property
     def top(self) -> float:
-        """The value at the upper end of the axis: 1, 2 or 5 times a power of ten."""
+        """The value at the upper end of the axis: 1, 2 or 5 times a power of ten; of times round minutes or hours."""
         greatest = max((point.value for point in self.sorted_points), default=0)
         if greatest <= 0:
             return 1
+        if self.unit == "seconds" and greatest > 50:
+            return next((top for top in _LONG_TIMES if top >= greatest), ceil(greatest / 86400) * 86400)
         power = 10.0 ** floor(log10(greatest))
         return next(step * power for step in (1, 2, 5, 10) if step * power >= greatest * (1 - 1e-9))
 
@@ -133,7 +136,7 @@ class Chart:
         points = self.sorted_points
         return axis_times(points[0].at, points[-1].at, middle=not self.bars)
 
-    @property
+    @cached_property
     def marks(self) -> list[Mark]:
         """Each point where it is drawn: a bar from zero, or a dot."""
         points = self.sorted_points

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 from urllib.parse import urlencode
 
+from django.contrib.admin.utils import quote
 from django.db.models import Model
 from django.urls import reverse
 from django.utils import timezone
@@ -129,13 +131,28 @@ def who(name: str | None) -> str:
 
 def page_of(thing: Model) -> str:
     """Address of its page in the admin."""
-    return reverse(f"admin:{thing._meta.app_label}_{thing._meta.model_name}_change", args=[thing.pk])
+    before, after = _around_key(type(thing))
+    return f"{before}{quote(thing.pk)}{after}"
+
+
+@cache
+def _around_key(model: type[Model]) -> tuple[str, str]:
+    """What of the address of a page stands before the key and what behind it: a list has a hundred of them."""
+    before, _, after = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_change", args=["."]).rpartition(
+        "."
+    )
+    return before, after
 
 
 def list_of(model: type[Model], **filters: Any) -> str:
     """Address of its list in the admin."""
-    address = reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
+    address = _address_of_list(model)
     return f"{address}?{urlencode(filters)}" if filters else address
+
+
+@cache
+def _address_of_list(model: type[Model]) -> str:
+    return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_changelist")
 
 
 def link(thing: Model, text: str = "") -> str:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from migrations_app.dashboard.charts import WIDTH, axis_times
 from migrations_app.dashboard.display import link, moment, page_of, route
 from migrations_app.models import App, AppMigration, Region, SourceReplica
+from migrations_app.models.app_migration import LONG_FIELDS
 from migrations_app.states import REPLICA_OPEN
 from migrations_app.units import span
 
@@ -19,7 +20,7 @@ LANE, BAR = 34, 18
 """Heights in pixels: of a lane, and of a stay in its middle."""
 _SHORTEST = 3.0
 """Of a bar, so that it is seen."""
-MOST = 60
+MOST = 40
 """Of the switches, the last ones: more than a map can show."""
 
 
@@ -226,6 +227,7 @@ def map_of(app: App, now: datetime) -> Map:
     passed = (
         AppMigration.objects.filter(app=app, pivot_at__isnull=False)
         .select_related("source_region", "dest_region", "source_replica__region")
+        .defer(*LONG_FIELDS, "source_replica__history", "source_replica__acts")
         .order_by("-pivot_at")[: MOST + 1]
     )
     moves = list(passed)

@@ -11,6 +11,7 @@ from migrations_app.dashboard.display import list_of
 from migrations_app.dashboard.last_moves import blocked_chart, move_rows
 from migrations_app.dashboard.regions_now import regions_now
 from migrations_app.models import App, AppMigration, Region, SourceReplica
+from migrations_app.models.app_migration import LONG_FIELDS
 from migrations_app.permissions import in_sight, sees_every_team, visible_apps
 from migrations_app.states import ACTIVE, REPLICA_OPEN
 
@@ -20,19 +21,23 @@ _LISTED = 10
 
 
 def about(region: Region, viewer: User) -> dict[str, Any]:
-    """`now` (a RegionNow), `sees_all`, `apps` and `replicas` there (the first), `active` moves from and to it, its
-    `last` moves, and a `chart` of how long they blocked writes."""
+    """`now` (a RegionNow), `tone`, `sees_all`, `apps_there` and `replicas_there` (the first), `active` moves from and
+    to it, its `last` moves, a `chart` of how long they blocked writes, and addresses of the lists that have all."""
     [now] = regions_now([region], viewer)
     replicas = in_sight(SourceReplica.objects.filter(region=region, state__in=REPLICA_OPEN), viewer)
+    replicas = replicas.select_related("app", "migration__dest_region").only("app", "migration__dest_region")
     moves = _moves(region, viewer)
     last = list(moves.exclude(status__in=ACTIVE)[:LAST_MOVES])
     return {
         "now": now,
+        "tone": now.tone,
         "sees_all": sees_every_team(viewer),
         "apps_there": visible_apps(viewer).filter(region=region)[:MOST_APPS],
         "apps_url": list_of(App, region__id__exact=region.pk),
-        "replicas_there": replicas.select_related("app", "migration__dest_region", "region")[:MOST_APPS],
-        "replicas_url": list_of(SourceReplica, region__id__exact=region.pk),
+        "replicas_there": replicas.select_related("app", "migration__dest_region", "region").defer(
+            "history", "acts", *(f"migration__{name}" for name in LONG_FIELDS)
+        )[:MOST_APPS],
+        "replicas_url": list_of(SourceReplica, region__id__exact=region.pk, state__in=",".join(sorted(REPLICA_OPEN))),
         "active": move_rows(moves.filter(status__in=ACTIVE)[:MOST_APPS]),
         "last": move_rows(last[:_LISTED]),
         "arrivals_url": list_of(AppMigration, dest_region__id__exact=region.pk),
@@ -44,4 +49,5 @@ def about(region: Region, viewer: User) -> dict[str, Any]:
 def _moves(region: Region, viewer: User) -> QuerySet[AppMigration]:
     """From and to it, the newest first."""
     either = AppMigration.objects.filter(Q(source_region=region) | Q(dest_region=region))
-    return in_sight(either, viewer).select_related("app", "source_region", "dest_region", "requested_by")
+    moves = in_sight(either, viewer).select_related("app", "source_region", "dest_region", "requested_by")
+    return moves.defer(*LONG_FIELDS)

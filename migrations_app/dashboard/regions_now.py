@@ -59,6 +59,13 @@ class RegionNow:
         return badge("fail", f"{count} alarm{'' if count == 1 else 's'}") if count else badge("pass", "well")
 
     @property
+    def tone(self) -> str:
+        """Of the region as a whole: what is wrong before whether it is open."""
+        if self.alarms:
+            return "bad"
+        return "good" if self.region.accepts_moves else "quiet"
+
+    @property
     def alarms_url(self) -> str:
         return list_of(Alarm, region__id__exact=self.region.pk)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from math import ceil
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -18,6 +19,7 @@ from migrations_app.permissions import Verb
 from migrations_app.states import ReplicaState
 
 _NEVER = "Its lag was not measured yet."
+_MOST_POINTS = 100
 
 
 def about(replica: SourceReplica, viewer: User) -> dict[str, Any]:
@@ -70,11 +72,18 @@ def _retained(replica: SourceReplica) -> str:
 
 
 def lag_charts(replica: SourceReplica) -> list[Chart]:
-    """How far behind it was, as the watch noted it; a sample without a figure is left out."""
+    """How far behind it was, as the watch noted it; a sample without a figure is left out. Of very many, the worst of
+    those beside each other is drawn."""
     samples = [(datetime.fromisoformat(at), held, late) for at, held, late in replica.history]
     amount = [Point(at, held) for at, held, _ in samples if held is not None]
     time = [Point(at, late) for at, _, late in samples if late is not None]
     return [
-        Chart("Behind, in WAL not confirmed yet", "bytes", amount, none=_NEVER),
-        Chart("Behind, in time", "seconds", time, none=_NEVER),
+        Chart("Behind, in WAL not confirmed yet", "bytes", _worst(amount), none=_NEVER),
+        Chart("Behind, in time", "seconds", _worst(time), none=_NEVER),
     ]
+
+
+def _worst(points: list[Point]) -> list[Point]:
+    together = ceil(len(points) / _MOST_POINTS) or 1
+    groups = [points[first : first + together] for first in range(0, len(points), together)]
+    return [max(group, key=lambda point: point.value) for group in groups]

@@ -17,6 +17,9 @@ from migrations_app.models.region import Region
 from migrations_app.models.words import Words
 from migrations_app.states import ACTIVE, Kind, Status, Step, Strategy
 
+LONG_FIELDS = ("facts", "preflight", "verification", "estimate")
+"""Read where they are shown; lists leave them out."""
+
 
 class AppMigration(Leased):
     """One attempt to bring one App to one Region: "a move"."""

@@ -116,7 +116,7 @@ def test_a_file_of_nonsense_is_a_bad_request(operator: User, kind: str, params: 
         ("region", "There is no region yet. An admin adds them.", ""),
         ("approval", "Nothing waits for approval.", "What was decided"),
         ("alarm", "Nothing that you see is wrong now.", "What is over"),
-        ("auditevent", "Nothing has happened yet to an app that you see.", ""),
+        ("auditevent", "Nothing has happened yet to an app that you see.", "Apps"),
     ],
 )
 def test_an_empty_list_says_so_and_what_to_do(operator: User, model: str, sentence: str, action: str) -> None:

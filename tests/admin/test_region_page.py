@@ -139,6 +139,7 @@ def test_a_closed_region_says_so(busy: Region, operator: User) -> None:
     Region.objects.filter(pk=busy.pk).update(accepts_moves=False)
     assert "eu-west-1 is closed: no move may come or leave." in the_page(operator, busy)
     assert "closed" in the_row(operator, "eu-west-1")
+    assert "icons/quiet.svg" in the_page(operator, busy)
 
 
 def test_alarms_of_the_region_are_shown_to_those_who_see_every_team(
@@ -148,6 +149,7 @@ def test_alarms_of_the_region_are_shown_to_those_who_see_every_team(
     Alarm.objects.create(code="region_away", about="region eu", sentence="It does not <b>answer</b>", region=busy)
     Alarm.objects.create(code="redis_away", about="redis", sentence="Redis is away")
     html = the_page(operator, busy)
+    assert "icons/bad.svg" in html
     assert "It does not &lt;b&gt;answer" in html
     assert "Redis is away" not in html
     assert list_of(Alarm, region__id__exact=busy.pk) in html

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
@@ -30,6 +32,17 @@ def test_lag_is_drawn_from_what_the_watch_noted(move: AppMigration, operator: Us
     html = the_page(operator, replica)
     assert html.count("<svg viewBox") == 2
     assert "the greatest 3.0 MB" in html
+
+
+def test_of_very_many_samples_the_worst_are_drawn(move: AppMigration) -> None:
+    replica = move.source_replica
+    first = timezone.now()
+    times = [(first + timedelta(minutes=number)).isoformat() for number in range(288)]
+    replica.history = [[at, number % 3, 999.0 if number == 100 else 0] for number, at in enumerate(times)]
+    amount, time = lag_charts(replica)
+    assert len(amount.points) == 96
+    assert {point.value for point in amount.sorted_points} == {2}
+    assert max(point.value for point in time.sorted_points) == 999
 
 
 def test_one_that_was_never_watched_says_so(move: AppMigration, operator: User) -> None:

@@ -49,7 +49,7 @@ def decide(page: Page, name: str) -> None:
     page.get_by_role("main").get_by_role("button", name=re.compile(f"^{re.escape(name)}")).first.click()
 
 
-def log_in_again(page: Page) -> None:
-    field = page.get_by_label("password")
-    if field.count():
-        field.fill(PASSWORD)
+def mean_it(page: Page, app: str) -> None:
+    """Type the app's name, and log in again."""
+    page.get_by_label("Name of the app").fill(app)
+    page.get_by_label("Your password").fill(PASSWORD)

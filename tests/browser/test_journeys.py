@@ -12,7 +12,7 @@ from migrations_app.models import AppMigration, SourceReplica
 from migrations_app.states import ReplicaState, Status
 from tests.browser.browsing import Desk
 from tests.browser.portal import Portal
-from tests.browser.pressing import decide, give_a_reason, log_in_again, look_at, press
+from tests.browser.pressing import decide, give_a_reason, look_at, mean_it, press
 from tests.conftest import Shop
 from tests.waiting import wait_until
 
@@ -70,13 +70,12 @@ def test_asked_for_approved_by_another_watched_reversed_and_torn_down(
 
     press(operates, "Tear down")
     give_a_reason(operates, "it stays")
-    operates.get_by_label("Name of the app").fill(ours.app.slug)
-    log_in_again(operates)
-    decide(operates, "Tear down")
+    mean_it(operates, ours.app.slug)
+    decide(operates, "Ask for the teardown")
     back = AppMigration.objects.filter(app=ours.app).latest("initiated_at")
     look_at(approves, back)
     press(approves, "Approve")
-    log_in_again(approves)
+    mean_it(approves, ours.app.slug)
     decide(approves, "Approve")
     wait_until(lambda: SourceReplica.objects.filter(migration=back, state=ReplicaState.TORN_DOWN).exists(), 60)
     operates.reload()

@@ -59,8 +59,8 @@ class Night:
         wait_until(lambda: len(workers.alive() or ()) == len(self.regions) and Heartbeat.objects.exists(), _LONG)
 
     def get_busy(self) -> None:
-        for name in ("atlas", "billing", "catalog", "orders", "press", "reports"):
-            self.apps[name] = self._deployed(name, rows=60_000 if name == "atlas" else 2_000)
+        for name in ("almanac", "atlas", "billing", "catalog", "orders", "press", "reports"):
+            self.apps[name] = self._deployed(name, rows=60_000 if name == "atlas" else 1_000)
         self._past_of_press()
         self._press_comes_back()
         self._orders_moved()

@@ -17,9 +17,10 @@ from tests.browser import browsing
 from tests.browser.browsing import Desk
 from tests.browser.portal import Portal
 from tests.screenshots.night import AP, EU, Night
+from tests.screenshots.slim import slim
 
 FOLDER = Path(__file__).resolve().parents[2] / "docs/screenshots"
-WIDE, NARROW, HIGHEST = 1280, 400, 2400
+WIDE, NARROW, HIGHEST = 1280, 400, 1800
 
 
 @pytest.fixture
@@ -36,6 +37,8 @@ def night(regions: dict[str, Region], settings: LazySettings, tmp_path: Path) ->
 class Camera:
     night: Night
     desk: Desk
+    blank: Page
+    """Where pictures are made small."""
 
     def take(self, name: str, path: str, who: str = "olga", *, dark: bool = False, narrow: bool = False) -> None:
         """The page in light, and if so wanted in dark and on a telephone."""
@@ -50,17 +53,18 @@ class Camera:
             self.night.people[who], path, **{"viewport": {"width": WIDE, "height": 800}, **options}
         )
         page.wait_for_load_state("networkidle")
-        _picture(page, FOLDER / f"{name}.png")
+        at = FOLDER / f"{name}.png"
+        at.write_bytes(slim(_picture(page), self.blank))
+        print(f"{at.name}: {at.stat().st_size // 1000} kB")
         self.desk.leave()
 
 
-def _picture(page: Page, at: Path) -> None:
-    size = page.viewport_size
-    assert size is not None
+def _picture(page: Page) -> bytes:
+    """From its head to its foot, or as much as somebody would scroll."""
+    size = page.viewport_size or {}
     high = page.evaluate("document.documentElement.scrollHeight")
     page.set_viewport_size({"width": size["width"], "height": min(high, HIGHEST)})
-    page.screenshot(path=at, animations="disabled")
-    print(f"{at.name}: {at.stat().st_size // 1000} kB")
+    return page.screenshot(animations="disabled")
 
 
 def test_take_pictures(night: Night) -> None:
@@ -69,7 +73,7 @@ def test_take_pictures(night: Night) -> None:
     with browsing.chromium() as browser:
         night.begin()
         desk = Desk(browser, night.portal.url)
-        camera = Camera(night, desk)
+        camera = Camera(night, desk, browser.new_page())
         camera.take("overview-empty", "/admin/")
         night.get_busy()
         moves = night.moves
@@ -97,4 +101,4 @@ def _verb(verb: str, app: str, night: Night) -> str:
 
 
 def _new_move(night: Night) -> str:
-    return f"{reverse('admin:new_move')}?app=orders&dest={AP}&strategy=auto"
+    return f"{reverse('admin:new_move')}?app=almanac&dest={AP}&strategy=auto"

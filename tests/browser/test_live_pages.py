@@ -1,0 +1,108 @@
+"""Pages that keep themselves current: what they do when they cannot, where links lead, and what keys do."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from django.contrib.auth.models import User
+from playwright.sync_api import Page, expect
+
+from migrations_app.dashboard.display import page_of
+from migrations_app.models import AppMigration
+from migrations_app.states import Status, Step
+from tests import on_paper
+from tests.browser.browsing import Desk
+from tests.browser.conftest import TEAM
+from tests.browser.portal import Portal
+from tests.browser.pressing import button, look_at
+from tests.conftest import Shop, moved
+
+STALE_SECONDS = 20
+
+
+@pytest.fixture
+def running() -> AppMigration:
+    return on_paper.move(on_paper.app("paper", TEAM), status=Status.RUNNING, current_step=Step.REQUESTED)
+
+
+def test_what_changes_is_shown_without_a_reload(page: Page, running: AppMigration) -> None:
+    look_at(page, running)
+    page.evaluate("window.isTheSame = true")
+    expect(page).to_have_title(re.compile("^▶"))
+    AppMigration.objects.update(status=Status.HELD, last_error="The edge does not answer.")
+    expect(page.get_by_role("main")).to_contain_text("The edge does not answer.")
+    expect(page).to_have_title(re.compile("^!"))
+    expect(page.locator("#icon")).to_have_attribute("href", re.compile("/bad"))
+    assert page.evaluate("window.isTheSame")
+
+
+def test_what_was_opened_stays_open_when_the_page_changes(page: Page, ours: Shop) -> None:
+    move = moved(ours.app, "eu-west-1")
+    AppMigration.objects.update(status=Status.RUNNING)
+    look_at(page, move)
+    log = page.get_by_role("region", name="Log of reserving_dest")
+    page.locator("summary").filter(has_text="reserving_dest").click()
+    expect(log).to_be_visible()
+    AppMigration.objects.update(status=Status.HELD, last_error="The edge does not answer.")
+    expect(page.get_by_role("main")).to_contain_text("The edge does not answer.")
+    expect(log).to_be_visible()
+
+
+def test_with_the_connection_lost_nothing_can_be_pressed_until_the_page_is_fresh(
+    desk: Desk, portal: Portal, page: Page, running: AppMigration
+) -> None:
+    look_at(page, running)
+    freshness = page.locator("#freshness")
+    expect(freshness).to_contain_text(re.compile(r"^Updated \d+ s ago"))
+    desk.expect("net::ERR_", "htmx:sendError", "htmx:afterRequest", "status of 50")
+    portal.stop_serving()
+    expect(freshness).to_contain_text("does not answer", timeout=STALE_SECONDS * 1000)
+    expect(button(page, "Abort")).to_be_disabled()
+    button(page, "Abort").click(force=True)
+    expect(page).to_have_url(re.compile("/change/$"))
+    portal.serve()
+    expect(freshness).to_contain_text(re.compile(r"^Updated \d+ s ago"), timeout=STALE_SECONDS * 1000)
+    expect(button(page, "Abort")).to_be_enabled()
+
+
+def test_who_is_logged_out_meanwhile_is_told(desk: Desk, page: Page, running: AppMigration) -> None:
+    look_at(page, running)
+    desk.expect("status of 401", "Status Error Code 401")
+    page.context.clear_cookies(name="sessionid")
+    expect(page.locator("#freshness")).to_contain_text("logged out", timeout=STALE_SECONDS * 1000)
+
+
+def test_a_link_to_a_step_and_to_a_line_of_its_log_opens_it(desk: Desk, page: Page, ours: Shop, olga: User) -> None:
+    move = moved(ours.app, "eu-west-1")
+    page.goto(f"{page_of(move)}#step-reserving_dest")
+    log = page.get_by_role("region", name="Log of reserving_dest")
+    expect(log).to_be_visible()
+    line = log.get_by_role("listitem").nth(1)
+    line.get_by_role("link").click()
+    other = desk.sit_down(olga, page.url)
+    expect(other.locator(":target")).to_be_in_viewport()
+    expect(other.locator(":target")).to_have_text(line.inner_text(), use_inner_text=True)
+
+
+def test_j_and_k_walk_the_steps_and_enter_opens_one(page: Page, ours: Shop) -> None:
+    look_at(page, moved(ours.app, "eu-west-1"))
+
+    def chosen() -> str:
+        return str(page.evaluate("document.activeElement.closest('[data-row]').id"))
+
+    page.keyboard.press("j")
+    assert chosen() == "step-requested"
+    page.keyboard.press("j")
+    page.keyboard.press("j")
+    page.keyboard.press("k")
+    assert chosen() == "step-reserving_dest"
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("region", name="Log of reserving_dest")).to_be_visible()
+
+
+def test_j_and_k_walk_a_list_and_enter_follows_it(page: Page, running: AppMigration) -> None:
+    page.goto("/admin/migrations_app/appmigration/")
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile(str(running.pk)))
