@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from django.conf import LazySettings
@@ -27,7 +27,7 @@ def pytest_runtest_makereport(item: pytest.Function, call: pytest.CallInfo[None]
     """A test that fails says what was on the screens."""
     report = yield
     if report.when == "call" and report.failed and "desk" in item.funcargs:
-        report.sections.append(("on the screens", item.funcargs["desk"].seen()))
+        report.sections.append(("on the screens", cast(Desk, item.funcargs["desk"]).seen()))
     return report
 
 

@@ -45,7 +45,7 @@ class Findings:
         page.add_style_tag(content="* { transition: none !important }")  # else colours are seen half-way
         page.evaluate(AXE_SCRIPT)
         for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            page.emulate_media(color_scheme=scheme)
             for violation in page.evaluate(f"axe.run({json.dumps(AXE)})")["violations"]:
                 if violation["impact"] in GRAVE:
                     for node in violation["nodes"]:

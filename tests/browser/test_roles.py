@@ -26,7 +26,7 @@ MAY = {
 
 
 def test_each_role_is_offered_what_it_may_do_now(desk: Desk, scene: Scene) -> None:
-    found = {}
+    found: dict[str, dict[str, set[str]]] = {}
     for role in ROLES:
         page = desk.sit_down(colleague(f"the-{role.lower()}", role))
         found[role] = {}
