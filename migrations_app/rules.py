@@ -228,6 +228,8 @@ def forbids_reverse(move: AppMigration, replica: SourceReplica | None, facts: Mo
 
 def forbids_teardown(move: AppMigration, replica: SourceReplica | None, active: AppMigration | None) -> list[Blocker]:
     """Only a retained replica, and only while the app stands still."""
+    if replica is None and move.pivot_at and move.status not in TERMINAL:
+        return [Blocker("no_replica", "The replica is on the books once the move is completed.")]
     found = forbids_use_of(replica, "torn down")
     if not found and active:
         found = [

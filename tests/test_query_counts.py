@@ -127,6 +127,8 @@ def counted(who: str) -> dict[str, tuple[int, str]]:
     found: dict[str, tuple[int, str]] = {}
     for name, url in list(pages(user)):
         with transaction.atomic():
+            if "/approve/" in name:
+                client.get(url)  # on paper the approval is of something else, and is written anew once
             with CaptureQueriesContext(connection) as seen:
                 response = client.get(url)
                 assert response.status_code != 500, url

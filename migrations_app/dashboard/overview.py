@@ -18,9 +18,12 @@ from migrations_app.dashboard import live
 from migrations_app.dashboard.consent import asked_by
 from migrations_app.dashboard.display import badge, page_of, size
 from migrations_app.dashboard.live import Fragment, Live
+from migrations_app.dashboard.regions_now import UNDER_WAY, RegionNow
 from migrations_app.dashboard.running import running
+from migrations_app.dashboard.standing import writes_of
 from migrations_app.dashboard.viewer import user_of
 from migrations_app.models import Alarm, AppMigration, Approval, Region, SourceReplica
+from migrations_app.models.alarm import AlarmCode
 from migrations_app.permissions import Verb, can
 from migrations_app.states import STARTS, ReplicaState, Status
 
@@ -46,7 +49,7 @@ def _live(request: HttpRequest) -> Live:
     if not can(user, Verb.VIEW):
         return Live([], title="Overview", tone="quiet", address=reverse("admin:overview_live"), is_over=True)
     now = database_now()
-    wrong = alarms.now_open(user)
+    wrong = sorted(alarms.now_open(user), key=lambda alarm: not _is_bad(alarm))
     moves = queries.active_moves(viewer=user)
     held = [_held(move) for move in moves if move.status == Status.HELD]
     at_work = [move for move in moves if move.status in (Status.RUNNING, Status.ABORTING)]
@@ -72,7 +75,8 @@ def _live(request: HttpRequest) -> Live:
         for name, found, count in blocks
     ]
     mine = sum(row["is_mine"] for row in waiting)
-    return Live(fragments, *_tab(len(wrong), len(held), mine, len(at_work)), reverse("admin:overview_live"))
+    tab = _tab(sum(map(_is_bad, wrong)), len(held), mine, len(at_work))
+    return Live(fragments, *tab, reverse("admin:overview_live"))
 
 
 def _tab(wrong: int, held: int, mine: int, at_work: int) -> tuple[str, str]:
@@ -89,15 +93,14 @@ def _tab(wrong: int, held: int, mine: int, at_work: int) -> tuple[str, str]:
 
 
 def _held(move: AppMigration) -> dict[str, Any]:
-    undoing = "The undoing" if move.ends_as else "The move"
     return {
         "move": move,
         "page": page_of(move),
         "badge": badge(move.status),
-        "sentence": f"{undoing} stopped at {move.current_step}.",
+        "sentence": f"{'The undoing' if move.ends_as else 'The move'} stopped at {move.current_step}.",
         "error": move.last_error,
         "since": move.step_started_at,
-        "writes_blocked": bool(move.writes_blocked_at and not move.writes_unblocked_at),
+        "writes": writes_of(move),
         "next": "Retry or Reverse" if move.pivot_at else "Retry or Abort",
     }
 
@@ -133,7 +136,12 @@ def _waiting(user: User, found: list[Approval], now: datetime) -> list[dict[str,
 
 
 def _alarm(alarm: Alarm) -> dict[str, Any]:
-    return {"alarm": alarm, "page": page_of(alarm) if alarm.pk else ""}
+    return {"alarm": alarm, "page": page_of(alarm) if alarm.pk else "", "is_bad": _is_bad(alarm)}
+
+
+def _is_bad(alarm: Alarm) -> bool:
+    """Something is wrong; that a replica should be looked at again is a question only."""
+    return alarm.code != AlarmCode.REPLICA_OVERDUE
 
 
 def _replica(replica: SourceReplica, now: datetime) -> dict[str, Any]:
@@ -151,22 +159,19 @@ def _replica(replica: SourceReplica, now: datetime) -> dict[str, Any]:
 
 def _regions(user: User, moves: list[AppMigration], wrong: list[Alarm]) -> list[dict[str, Any]]:
     under_way = Counter(
-        region
-        for move in moves
-        if move.status in (Status.RUNNING, Status.ABORTING, Status.HELD)
-        for region in (move.source_region_id, move.dest_region_id)
+        region for move in moves if move.status in UNDER_WAY for region in (move.source_region_id, move.dest_region_id)
     )
-    at_work = workers.alive()
-    apps, troubled = queries.apps_by_region(viewer=user), {alarm.region_id for alarm in wrong}
+    at_work, apps = workers.alive(), queries.apps_by_region(viewer=user)
     return [
         {
-            "region": region,
             "page": page_of(region),
-            "state": badge("retained", "open") if region.accepts_moves else badge("closed"),
-            "apps": apps.get(region.pk, 0),
-            "moves": under_way[region.pk],
-            "workers": None if at_work is None else at_work[region.slug],
-            "health": badge("warn", "alarm") if region.pk in troubled else badge("pass", "well"),
+            "now": RegionNow(
+                region,
+                apps=apps.get(region.pk, 0),
+                moves=under_way[region.pk],
+                workers=None if at_work is None else at_work[region.slug],
+                alarms=[alarm for alarm in wrong if alarm.region_id == region.pk],
+            ),
         }
         for region in Region.objects.all()
     ]

@@ -14,19 +14,24 @@ from migrations_app.states import Status, Step
 
 
 def running(move: AppMigration, now: datetime) -> dict[str, Any]:
-    """Of a move from queries.active_moves(): `move, page, badge, place (step n of m), at (its name), since, bar, ends
-    (when it should be completed, or None), next_try, blocked_since`."""
+    """Of a move from queries.active_moves(): `move, page, badge, place (step n of m), since, steps (how many), done (of
+    them; the current one counts as far as it is), bar (of the current step), ends (when it should be completed, or
+    None), next_try, blocked_since`."""
     plan, run = plan_of(move.strategy), queries.open_run(move)
     undoing = move.status == Status.ABORTING
     left = None if undoing else estimates.time_left(move, run, now)
     at = run.step if run else move.current_step
+    of_step = bar(run)
+    before = 0 if undoing else plan.index(Step(at))
     return {
         "move": move,
         "page": page_of(move),
         "badge": badge(move.status),
-        "place": f"undoing {at}" if undoing else f"step {plan.index(Step(at)) + 1} of {len(plan)}, {at}",
+        "place": f"undoing {at}" if undoing else f"step {before + 1} of {len(plan)}, {at}",
+        "steps": 0 if undoing else len(plan),
+        "done": round(before + (of_step["done"] / of_step["total"] if of_step and of_step["total"] else 0), 2),
         "since": move.step_started_at,
-        "bar": bar(run),
+        "bar": of_step,
         "ends": None if left is None else now + timedelta(seconds=left),
         "next_try": queries.next_try(move),
         "blocked_since": None if move.writes_unblocked_at else move.writes_blocked_at,

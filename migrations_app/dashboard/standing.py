@@ -57,10 +57,11 @@ def _sentence(move: AppMigration, waiting: Approval | None, run: StepRun | None,
         return f"Nothing has begun. {run.reason if run and run.status == RunStatus.WAITING else when}"
     if move.status == Status.RUNNING:
         plan = plan_of(move.strategy)
-        return f"It is at step {plan.index(Step(move.current_step)) + 1} of {len(plan)}, {move.current_step}"
+        place = f"step {plan.index(Step(move.current_step)) + 1} of {len(plan)}, {move.current_step}"
+        return f"{writes_of(move)['works']} It is at {place}"
     if move.status == Status.HELD:
-        undoing = "The undoing" if move.ends_as else "The move"
-        return f"{undoing} stopped at {move.current_step}. Somebody has to decide how it goes on"
+        stopped = "The undoing stopped" if move.ends_as else "It stopped"
+        return f"Somebody has to decide how it goes on. {stopped} at {move.current_step}"
     if move.status == Status.ABORTING:
         return f"Everything it did is being undone; it will end as {move.ends_as}. That goes on"
     when = moment(move.completed_at)
@@ -119,13 +120,27 @@ def way_back(move: AppMigration, now: datetime) -> dict[str, Any] | None:
     }
 
 
+def writes_of(move: AppMigration) -> dict[str, Any]:
+    """Whether the app takes writes, of a move that is not over: `works` in a sentence; `blocked_since`, or None; and a
+    `sentence` that goes on with for how long. The last step lowers the fence; that writes are open is proven at its
+    end only."""
+    app = move.app
+    if move.writes_blocked_at is None or move.writes_unblocked_at is not None:
+        return {"works": f"{app} goes on as usual.", "blocked_since": None, "sentence": ""}
+    if move.current_step == Step.UNBLOCKING_WRITES and move.pivot_at:
+        works, sentence = f"Writes of {app} are being opened.", "Whether it takes writes is not proven yet, for"
+    else:
+        works, sentence = f"{app} can be read, and takes no writes.", "Writes are blocked, for"
+    return {"works": works, "blocked_since": move.writes_blocked_at, "sentence": sentence}
+
+
 def sides(move: AppMigration, runs: list[StepRun]) -> list[dict[str, Any]]:
     """Source and destination of a move that is not over, who serves and who takes writes right now: `role, region,
-    serves, blocked_since, aborts_at (when it will have been blocked for too long), does`."""
-    blocked = bool(move.writes_blocked_at and not move.writes_unblocked_at)
+    serves, writes (as writes_of() has them), aborts_at (when it will have been blocked for too long), does`."""
+    writes = writes_of(move)
     begun = any(run.step == Step.RESERVING_DEST for run in runs)
     beside = {
-        "Source": f"shut to {move.app}; kept as a replica of {move.dest_region}",
+        "Source": f"shut to {move.app}; its replica is on the books once the move is completed",
         "Destination": f"shut to {move.app}; being filled" if begun else f"nothing of {move.app} is there yet",
     }
     if move.reverses_id:
@@ -138,8 +153,8 @@ def sides(move: AppMigration, runs: list[StepRun]) -> list[dict[str, Any]]:
                 "role": role,
                 "region": region,
                 "serves": serves,
-                "blocked_since": move.writes_blocked_at if serves and blocked else None,
-                "aborts_at": _aborts_at(move) if serves and blocked else None,
+                "writes": writes if serves else None,
+                "aborts_at": _aborts_at(move) if serves and writes["blocked_since"] else None,
                 "does": "" if serves else beside[role],
             }
         )

@@ -37,7 +37,7 @@ def _limit(approval: Approval) -> tuple[str, str]:
 
 
 def trail(move: AppMigration) -> list[dict[str, Any]]:
-    """What the audit trail says about it, the oldest first."""
+    """What the audit trail says about it, the oldest first. What was asked for is not said again under who approved."""
     return [
         {
             "id": f"event-{event.number}",
@@ -46,7 +46,7 @@ def trail(move: AppMigration) -> list[dict[str, Any]]:
             "surface": event.surface,
             "verb": event.verb.replace("_", " "),
             "change": f"{event.from_status} → {event.to_status}" if event.from_status else event.to_status,
-            "reason": event.reason,
+            "reason": "" if event.verb == "approve" and event.reason == move.reason else event.reason,
             "is_comment": event.verb == "comment",
         }
         for event in AuditEvent.objects.filter(migration=move).order_by("id")

@@ -48,14 +48,18 @@ def test_who_serves_and_who_takes_writes_right_now(shop: App, operator: User) ->
     at(move, writes_blocked_at=Now() - timedelta(seconds=90), block_budget_seconds=3600)
     blocked = sides(operator, move)
     assert re.match(
-        r"serves shop; takes no writes, for 1 min \d\d s; the move aborts itself in 58 min", blocked["Source"]
+        r"serves shop. Writes are blocked, for 1 min \d\d s; the move aborts itself in 58 min", blocked["Source"]
     )
     assert blocked["Destination"] == "shut to shop; being filled"
     at(move, pivot_at=Now())
     App.objects.update(region=Region.objects.get(slug="eu-west-1"))
     switched = sides(operator, move)
-    assert switched["Source"] == "shut to shop; kept as a replica of eu-west-1"
-    assert re.fullmatch(r"serves shop; takes no writes, for 1 min \d\d s", switched["Destination"]), "no abort any more"
+    assert switched["Source"] == "shut to shop; its replica is on the books once the move is completed"
+    assert re.fullmatch(r"serves shop. Writes are blocked, for 1 min \d\d s", switched["Destination"]), (
+        "no abort any more"
+    )
+    at(move, current_step="unblocking_writes")
+    assert sides(operator, move)["Destination"].startswith("serves shop. Whether it takes writes is not proven yet")
     at(move, writes_unblocked_at=Now())
     assert sides(operator, move)["Destination"] == "serves shop; takes its writes"
     at(move, status=Status.COMPLETED, completed_at=Now())
