@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from migrations_app.models import AppMigration
 from tests import on_paper
 from tests.browser.browsing import Desk
-from tests.browser.conftest import PASSWORD, TEAM
+from tests.browser.colleagues import PASSWORD, TEAM
 
 
 @pytest.fixture
