@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from functools import cache
@@ -11,7 +12,7 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.db.models import Case, Count, Prefetch, Q, When, Window
+from django.db.models import Case, Count, Min, Prefetch, Q, When, Window
 
 from migrations_app import approvals, rules
 from migrations_app.clock import database_now
@@ -103,12 +104,13 @@ def active_move(slug: str, *, viewer: User | None) -> AppMigration | None:
 
 
 def active_moves(*, viewer: User | None) -> list[AppMigration]:
-    """Every move that is not over, the longest under way first; open_run() of each costs no query."""
+    """Every move that is not over, the longest under way first; open_run() of each costs no query. They lack their
+    regions: give_regions()."""
     going_on = StepRun.objects.filter(ended_at__isnull=True).defer("acts").order_by("id")
     return list(
         in_sight(AppMigration.objects.all(), viewer)
         .filter(status__in=ACTIVE)
-        .select_related("app", "source_region", "dest_region")
+        .select_related("app")
         .defer("facts", "preflight", "verification")
         .prefetch_related(Prefetch("step_runs", queryset=going_on, to_attr="open_runs"))
         .order_by("initiated_at")
@@ -122,13 +124,21 @@ def open_run(row: AppMigration) -> StepRun | None:
 
 
 def open_approvals(*, viewer: User | None) -> list[Approval]:
-    """What waits for a decision, the longest first."""
+    """What waits for a decision, the longest first. Their moves lack their regions: give_regions()."""
     return list(
         Approval.objects.filter(state=ApprovalState.OPEN, migration__in=in_sight(AppMigration.objects.all(), viewer))
-        .select_related("migration__app", "migration__source_region", "migration__dest_region", "requested_by")
+        .select_related("migration__app", "requested_by")
         .defer("subject", *(f"migration__{name}" for name in LONG_FIELDS))
         .order_by("requested_at")
     )
+
+
+def give_regions(moves: Iterable[AppMigration]) -> list[Region]:
+    """Every region; the moves share them, in the place of a copy for each end of each."""
+    regions = {region.pk: region for region in Region.objects.all()}
+    for row in moves:
+        row.source_region, row.dest_region = regions[row.source_region_id], regions[row.dest_region_id]
+    return list(regions.values())
 
 
 def apps_by_region(*, viewer: User | None) -> dict[int, int]:
@@ -383,7 +393,8 @@ def offers_about(row: AppMigration, waiting: Approval | None, now: datetime, *, 
 
 
 def last_rehearsal(row: AppMigration) -> AppMigration | None:
-    """The app's own last one between the same regions that came to an end, whichever."""
+    """The app's own last one between the same regions that came to an end, whichever. With `began_at`, None if it never
+    began."""
     return (
         AppMigration.objects.filter(
             app_id=row.app_id,
@@ -394,6 +405,6 @@ def last_rehearsal(row: AppMigration) -> AppMigration | None:
         )
         .exclude(pk=row.pk)
         .order_by("-completed_at")
-        .prefetch_related("step_runs")
+        .annotate(began_at=Min("step_runs__started_at"))
         .first()
     )

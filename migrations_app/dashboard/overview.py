@@ -50,11 +50,12 @@ def _live(request: HttpRequest) -> Live:
         return Live([], title="Overview", tone="quiet", address=reverse("admin:overview_live"), is_over=True)
     now = database_now()
     wrong = sorted(alarms.now_open(user), key=lambda alarm: not _is_bad(alarm))
-    moves = queries.active_moves(viewer=user)
+    moves, asked = queries.active_moves(viewer=user), queries.open_approvals(viewer=user)
+    places = queries.give_regions([*moves, *(approval.migration for approval in asked)])
     held = [_held(move) for move in moves if move.status == Status.HELD]
     at_work = [move for move in moves if move.status in (Status.RUNNING, Status.ABORTING)]
     queued = [move for move in moves if move.status == Status.QUEUED]
-    waiting = _waiting(user, queries.open_approvals(viewer=user), now)
+    waiting = _waiting(user, asked, now)
     replicas, kept = queries.ways_back(viewer=user, now=now, most=_FEW)
     blocks: list[tuple[str, list[Any], int]] = [
         ("alarms", [_alarm(alarm) for alarm in wrong[:_MOST]], len(wrong)),
@@ -63,7 +64,7 @@ def _live(request: HttpRequest) -> Live:
         ("waiting", waiting[:_MOST], len(waiting)),
         ("scheduled", [_scheduled(move, now) for move in queued[:_FEW]], len(queued)),
         ("replicas", [_replica(replica, now) for replica in replicas], kept),
-        ("regions", regions := _regions(user, moves, wrong), len(regions)),
+        ("regions", regions := _regions(user, places, moves, wrong), len(regions)),
     ]
     may_ask = can(user, Verb.REQUEST)
     fragments = [
@@ -157,7 +158,7 @@ def _replica(replica: SourceReplica, now: datetime) -> dict[str, Any]:
     }
 
 
-def _regions(user: User, moves: list[AppMigration], wrong: list[Alarm]) -> list[dict[str, Any]]:
+def _regions(user: User, places: list[Region], moves: list[AppMigration], wrong: list[Alarm]) -> list[dict[str, Any]]:
     under_way = Counter(
         region for move in moves if move.status in UNDER_WAY for region in (move.source_region_id, move.dest_region_id)
     )
@@ -173,5 +174,5 @@ def _regions(user: User, moves: list[AppMigration], wrong: list[Alarm]) -> list[
                 alarms=[alarm for alarm in wrong if alarm.region_id == region.pk],
             ),
         }
-        for region in Region.objects.all()
+        for region in places
     ]

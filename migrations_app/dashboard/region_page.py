@@ -34,9 +34,7 @@ def about(region: Region, viewer: User) -> dict[str, Any]:
         "sees_all": sees_every_team(viewer),
         "apps_there": visible_apps(viewer).filter(region=region)[:MOST_APPS],
         "apps_url": list_of(App, region__id__exact=region.pk),
-        "replicas_there": replicas.select_related("app", "migration__dest_region", "region").defer(
-            "history", "acts", *(f"migration__{name}" for name in LONG_FIELDS)
-        )[:MOST_APPS],
+        "replicas_there": replicas[:MOST_APPS],
         "replicas_url": list_of(SourceReplica, region__id__exact=region.pk, state__in=",".join(sorted(REPLICA_OPEN))),
         "active": move_rows(moves.filter(status__in=ACTIVE)[:MOST_APPS]),
         "last": move_rows(last[:_LISTED]),
