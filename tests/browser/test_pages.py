@@ -29,7 +29,7 @@ def test_a_person_logs_in_and_is_on_the_overview(desk: Desk, olga: User) -> None
 
 
 def test_the_places_lead_to_every_list(page: Page, done: AppMigration) -> None:
-    names = page.get_by_role("navigation", name="Places").get_by_role("link").all_inner_texts()
+    names = page.get_by_role("navigation", name="Places").get_by_role("listitem").all_inner_texts()
     assert {"Overview", "Moves", "Replicas", "Apps", "Regions", "Audit"} <= set(names)
     for name in names:
         page.get_by_role("navigation", name="Places").get_by_role("link", name=name, exact=True).click()
