@@ -12,7 +12,7 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.db.models import Case, Count, Prefetch, Q, When, Window
+from django.db.models import Case, Count, Min, Prefetch, Q, When, Window
 
 from migrations_app import approvals, rules
 from migrations_app.clock import database_now
@@ -393,7 +393,8 @@ def offers_about(row: AppMigration, waiting: Approval | None, now: datetime, *, 
 
 
 def last_rehearsal(row: AppMigration) -> AppMigration | None:
-    """The app's own last one between the same regions that came to an end, whichever."""
+    """The app's own last one between the same regions that came to an end, whichever. With `began_at`, None if it never
+    began."""
     return (
         AppMigration.objects.filter(
             app_id=row.app_id,
@@ -404,6 +405,6 @@ def last_rehearsal(row: AppMigration) -> AppMigration | None:
         )
         .exclude(pk=row.pk)
         .order_by("-completed_at")
-        .prefetch_related("step_runs")
+        .annotate(began_at=Min("step_runs__started_at"))
         .first()
     )

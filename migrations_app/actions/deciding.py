@@ -50,17 +50,19 @@ def approve(*, move_id: UUID | str, acting_user: User | None, seen: str = "", co
     return move
 
 
-def look_again(*, move_id: UUID | str, acting_user: User | None) -> AppMigration:
-    """Run preflight once more for a move that waits for approval, so that whoever approves it sees how things are."""
+def look_again(*, move_id: UUID | str, acting_user: User | None) -> tuple[AppMigration, Approval | None]:
+    """Run preflight once more for a move that waits for approval, so that whoever approves it sees how things are: the
+    move, and what waits about it, as they are together. None if it does not wait to begin."""
     move = queries.move(move_id, viewer=acting_user)
     permissions.require(acting_user, Verb.APPROVE, move)
-    if move.status == Status.AWAITING_APPROVAL:
-        findings = look(move)
-        with transaction.atomic():
-            move = steering.lock_for(start_of(move.kind), move)
-            approval = _waiting(move)
-            _refresh(move, approval, findings, approval.fingerprint)
-    return move
+    if move.status != Status.AWAITING_APPROVAL:
+        return move, None
+    findings = look(move)
+    with transaction.atomic():
+        move = steering.lock_for(start_of(move.kind), move)
+        approval = _waiting(move)
+        _refresh(move, approval, findings, approval.fingerprint)
+    return move, approval
 
 
 def reject(*, move_id: UUID | str, acting_user: User | None, reason: str) -> AppMigration:
@@ -114,6 +116,7 @@ def _refresh(move: AppMigration, approval: Approval, findings: list[dict[str, st
         return ""
     changed = approvals.differences(approval.subject, subject) or "what you saw"
     Approval.objects.filter(pk=approval.pk).update(subject=subject, fingerprint=fingerprint)
+    approval.subject, approval.fingerprint = subject, fingerprint
     return changed
 
 

@@ -54,7 +54,7 @@ def locked_app(app: App) -> App:
 def locked_move(move: AppMigration) -> AppMigration:
     return (
         AppMigration.objects.select_for_update(of=("self",), no_key=True)
-        .select_related("app", "source_region", "dest_region")
+        .select_related("app__region", "source_region", "dest_region", "source_replica", "requested_by")
         .get(pk=move.pk)
     )
 

@@ -33,7 +33,7 @@ def about(app: App, viewer: User) -> dict[str, Any]:
     for move in last:
         move.app = app
     now = database_now()
-    history = map_of(app, now)
+    history = map_of(app, now, last)
     kept = history.kept_now
     return {
         "sentences": _sentences(app, history, last),

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.admin import AdminSite
+from django.contrib.auth.models import User
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -28,7 +29,7 @@ from migrations_app.dashboard.outcome import outcome
 from migrations_app.dashboard.verbs import DEEDS, what_happened
 from migrations_app.dashboard.viewer import user_of
 from migrations_app.errors import Blocker, Forbidden, InvalidInput, NotFound, PortalError, Refused
-from migrations_app.models import AppMigration
+from migrations_app.models import AppMigration, Approval
 from migrations_app.permissions import DECISIONS, Verb
 from migrations_app.states import STARTS, Act, Status
 
@@ -60,11 +61,10 @@ def problems_of(error: PortalError) -> tuple[int, list[Blocker]]:
 def confirm(request: HttpRequest, move_id: UUID, verb: Verb, site: AdminSite) -> HttpResponse:
     """GET: what the verb would do. POST: do it, or say why not. The approval page has a button to reject as well."""
     user, deed = user_of(request), DEEDS[verb]
-    if request.method != "POST" and verb is Verb.APPROVE:
-        with suppress(Refused):  # decided on meanwhile: the page says so
-            actions.look_again(move_id=move_id, acting_user=user)
     if request.method != "POST":
-        return _page(request, move_id, verb, site)
+        return _page(
+            request, move_id, verb, site, looked=_looked_again(move_id, user) if verb is Verb.APPROVE else None
+        )
     move = queries.move(move_id, viewer=user)
     permissions.require(user, verb, move)
     decision = Verb.REJECT if verb is Verb.APPROVE and request.POST.get("decision") == Verb.REJECT else verb
@@ -87,23 +87,33 @@ def confirm(request: HttpRequest, move_id: UUID, verb: Verb, site: AdminSite) ->
     return redirect(page_of(done))
 
 
+def _looked_again(move_id: UUID, user: User) -> tuple[AppMigration, Approval] | None:
+    """The move and what waits about it, read together; None if there is nothing to look at again."""
+    with suppress(Refused):  # decided on meanwhile: the page says so
+        move, approval = actions.look_again(move_id=move_id, acting_user=user)
+        return (move, approval) if approval else None
+    return None
+
+
 def _page(
     request: HttpRequest,
     move_id: UUID,
     verb: Verb,
     site: AdminSite,
     *,
+    looked: tuple[AppMigration, Approval] | None = None,
     form: Any = None,
     proof: Proof | None = None,
     status: int = 200,
     problems: list[Blocker] | None = None,
 ) -> HttpResponse:
-    """What is shown is how it is now; and not older than the fingerprint, which is read first: an approval of anything
-    that changes in between is refused."""
+    """What is shown is how it is now; and not older than the fingerprint, which is read first, or together with it: an
+    approval of anything that changes in between is refused."""
     user = user_of(request)
-    waiting = approvals.open_of(AppMigration(pk=move_id))
+    waiting = looked[1] if looked else approvals.open_of(AppMigration(pk=move_id))
+    move = looked[0] if looked else queries.move(move_id, viewer=user)
     approval = waiting if verb in _ABOUT_A_REQUEST else None
-    move, now = queries.move(move_id, viewer=user), database_now()
+    now = database_now()
     permissions.require(user, verb, move)
     offers = {offer.verb: offer for offer in queries.offers_about(move, waiting, now, user=user)}
     offer = offers.get(verb)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -13,7 +13,7 @@ from migrations_app.dashboard.charts import WIDTH, axis_times
 from migrations_app.dashboard.display import link, moment, page_of, route
 from migrations_app.models import App, AppMigration, Region, SourceReplica
 from migrations_app.models.app_migration import LONG_FIELDS
-from migrations_app.states import REPLICA_OPEN
+from migrations_app.states import REPLICA_OPEN, Status
 from migrations_app.units import span
 
 LANE, BAR = 34, 18
@@ -68,12 +68,13 @@ class Row(NamedTuple):
 @dataclass(frozen=True)
 class Map:
     """`moves` are those of the app that passed their pivot, the oldest first, each with its replica; `now` is the
-    right edge. Without all of them (`is_whole`) it begins with the first there is."""
+    right edge. Without all of them (`is_whole`) it begins with the first there is. `failures` ended with no switch."""
 
     app: App
     moves: Sequence[AppMigration]
     now: datetime
     is_whole: bool = True
+    failures: Sequence[AppMigration] = ()
 
     @cached_property
     def stays(self) -> list[Stay]:
@@ -164,6 +165,21 @@ class Map:
         ]
 
     @property
+    def attempts(self) -> list[Switch]:
+        """The failures, where the app stayed."""
+        return [
+            Switch(
+                round(self._x(move.completed_at or move.initiated_at), 1),
+                self._middle(move.source_region),
+                self._middle(move.source_region),
+                f"{move.get_kind_display()} {route(move)}, {move.status} {moment(move.completed_at)}",
+                page_of(move),
+            )
+            for move in self.failures
+            if move.initiated_at >= self._first and move.source_region in self.regions
+        ]
+
+    @property
     def description(self) -> str:
         """The map in a sentence."""
         stays = "; ".join(f"{stay.region} from {moment(stay.since)}" for stay in self.stays[-5:])
@@ -222,8 +238,8 @@ class Map:
         return WIDTH * min(max((at - self._first) / length, 0), 1) if length else WIDTH
 
 
-def map_of(app: App, now: datetime) -> Map:
-    """One query. The app as its viewer may see it: what is drawn is all its own."""
+def map_of(app: App, now: datetime, last: Iterable[AppMigration] = ()) -> Map:
+    """One query. Of its `last` moves those are marked that ended without a switch."""
     passed = (
         AppMigration.objects.filter(app=app, pivot_at__isnull=False)
         .select_related("source_region", "dest_region", "source_replica__region")
@@ -233,7 +249,8 @@ def map_of(app: App, now: datetime) -> Map:
     moves = list(passed)
     for move in moves:
         move.app = app
-    return Map(app, moves[:MOST][::-1], now, is_whole=len(moves) <= MOST)
+    failures = [move for move in last if move.status in (Status.ABORTED, Status.FAILED) and not move.pivot_at]
+    return Map(app, moves[:MOST][::-1], now, is_whole=len(moves) <= MOST, failures=failures)
 
 
 def _switched(move: AppMigration) -> datetime:

@@ -65,7 +65,8 @@ def destinations(request: HttpRequest, site: AdminSite) -> HttpResponse:
     """Where the app could go. The browser is told to look anew afterwards."""
     user = user_of(request)
     permissions.require(user, Verb.REQUEST)
-    shown = where(app_of(request.GET.get("app", ""), user), request.GET.get("dest", ""))
+    slug = request.GET.get("app", "").strip()
+    shown = {**where(app_of(slug, user), request.GET.get("dest", "")), "named": bool(slug)}
     return trigger_client_event(render(request, "dashboard/_new_move_where.html", shown), "chosen", after="settle")
 
 
@@ -185,5 +186,6 @@ def _page(
         "asking": {**asking, "blockers": asking["blockers"] or shown["general"]},
         "strategies": strategies(strategy, (looked or {}).get("estimates", {})),
         **shown,
+        "named": bool(app),
     }
     return TemplateResponse(request, "dashboard/new_move.html", context, status=status)

@@ -25,7 +25,9 @@ def about(region: Region, viewer: User) -> dict[str, Any]:
     to it, its `last` moves, a `chart` of how long they blocked writes, and addresses of the lists that have all."""
     [now] = regions_now([region], viewer)
     replicas = in_sight(SourceReplica.objects.filter(region=region, state__in=REPLICA_OPEN), viewer)
-    replicas = replicas.select_related("app", "migration__dest_region").only("app", "migration__dest_region")
+    replicas = replicas.select_related("app", "migration__dest_region").defer(
+        "history", "acts", *(f"migration__{name}" for name in LONG_FIELDS)
+    )
     moves = _moves(region, viewer)
     last = list(moves.exclude(status__in=ACTIVE)[:LAST_MOVES])
     return {

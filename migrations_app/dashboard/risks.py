@@ -118,7 +118,7 @@ def rehearsal_of(last: AppMigration | None) -> dict[str, Any] | None:
     if last is None:
         return None
     report, data = last.verification or {}, last.fact("data_bytes")
-    began = min((run.started_at for run in last.step_runs.all()), default=None)
+    began = getattr(last, "began_at", None)
     figures = []
     if began and last.completed_at:
         figures.append(f"took {span((last.completed_at - began).total_seconds())}")

@@ -117,6 +117,17 @@ def test_what_never_switched_moved_nothing(old: App, now: datetime, fields: dict
     assert len(the_map(old, now).stays) == 1
 
 
+def test_moves_that_ended_without_a_switch_are_marked_where_the_app_stayed(old: App, now: datetime) -> None:
+    aborted = on_paper.move(old, status=Status.ABORTED, completed_at=now)
+    rehearsed = on_paper.move(
+        old, kind=Kind.REHEARSAL, strategy=Strategy.REHEARSAL, status=Status.COMPLETED, completed_at=now
+    )
+    [mark] = map_of(old, now, [aborted, rehearsed]).attempts
+    assert (mark.href, mark.x) == (page_of(aborted), WIDTH)
+    assert mark.y1 == mark.y2
+    assert "aborted" in mark.text
+
+
 def test_what_was_held_after_its_switch_moved_the_app(old: App, now: datetime) -> None:
     on_paper.move(old, status=Status.HELD, pivot_at=now - DAY)
     assert [str(stay.region) for stay in the_map(old, now).stays] == ["us-east-1", "eu-west-1"]

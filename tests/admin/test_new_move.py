@@ -110,6 +110,8 @@ def test_apps_of_other_teams_are_neither_offered_nor_found(shop: App, requester:
     for answer in (response, unknown):
         assert "You see no app of that name." in answer.content.decode()
     assert "Choose an app" in looked(requester, app="secret-app")
+    for slug in ("secret-app", "no-such-app"):
+        assert "You see no app of that name." in page(requester, "new_move_where", app=slug).content.decode()
 
 
 def test_who_may_not_ask_gets_no_page(shop: App) -> None:
@@ -206,6 +208,13 @@ def test_the_fragment_carries_the_token_that_the_button_sends(shop: App, request
     address = reverse("admin:new_move")
     assert client.post(address, WANTED).status_code == 403
     assert client.post(address, WANTED | {"csrfmiddlewaretoken": token[1]}).status_code == 302
+
+
+def test_enter_looks_and_asks_for_nothing(shop: App, requester: User) -> None:
+    html = page(requester, "new_move", app="shop").content.decode().partition('id="new-move"')[2]
+    first = re.search(r'<button type="submit"([^>]*)>', html)
+    assert first is not None
+    assert 'formmethod="get" name="look"' in first[1]
 
 
 def test_after_a_choice_the_browser_is_told_to_look_anew(shop: App, requester: User) -> None:

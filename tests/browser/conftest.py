@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
-from functools import cache
-from typing import Any
+from collections.abc import Callable, Generator, Iterator
+from typing import Any, cast
 
 import pytest
 from django.conf import LazySettings
-from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import User
 from django.db.models.functions import Now
 from playwright.sync_api import Browser, Page
@@ -17,12 +15,11 @@ from migrations_app.engine.reconciler import HEARTBEAT
 from migrations_app.models import Heartbeat, Region
 from tests.browser import browsing
 from tests.browser.browsing import Desk
+from tests.browser.colleagues import TEAM, colleague
 from tests.browser.portal import Portal
+from tests.browser.scene import Scene
 from tests.conftest import Shop
-from tests.people import person, team
-
-TEAM = "team-a"
-PASSWORD = "a-password-of-theirs"
+from tests.people import team
 
 
 @pytest.hookimpl(wrapper=True)
@@ -30,7 +27,7 @@ def pytest_runtest_makereport(item: pytest.Function, call: pytest.CallInfo[None]
     """A test that fails says what was on the screens."""
     report = yield
     if report.when == "call" and report.failed and "desk" in item.funcargs:
-        report.sections.append(("on the screens", item.funcargs["desk"].seen()))
+        report.sections.append(("on the screens", cast(Desk, item.funcargs["desk"]).seen()))
     return report
 
 
@@ -68,19 +65,6 @@ def desk(chromium: Browser, portal: Portal) -> Iterator[Desk]:
     assert not desk.complaints, "\n".join(desk.complaints)
 
 
-@cache
-def _hashed() -> str:
-    return make_password(PASSWORD)
-
-
-def colleague(name: str, role: str) -> User:
-    """Somebody of the team that owns the shop, who can log in."""
-    user = person(name, role, TEAM)
-    User.objects.filter(pk=user.pk).update(password=_hashed())
-    user.refresh_from_db()
-    return user
-
-
 @pytest.fixture
 def rita(portal: Portal) -> User:
     return colleague("rita", "Requester")
@@ -108,3 +92,11 @@ def ours(shop: Shop) -> Shop:
 def page(desk: Desk, olga: User) -> Page:
     """The operator's."""
     return desk.sit_down(olga)
+
+
+@pytest.fixture
+def scene(ours: Shop, make_shop: Callable[..., Shop], rita: User, settings: LazySettings) -> Scene:
+    other = make_shop()
+    other.app.owner = team(TEAM)
+    other.app.save(update_fields=["owner"])
+    return Scene.lay(ours, other, rita, settings)

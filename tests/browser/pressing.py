@@ -9,7 +9,7 @@ from playwright.sync_api import Locator, Page
 
 from migrations_app.dashboard.display import page_of
 from migrations_app.models import AppMigration
-from tests.browser.conftest import PASSWORD
+from tests.browser.colleagues import PASSWORD
 
 ACTS = ("Approve", "Reject", "Withdraw", "Abort", "Retry", "Reverse", "Tear down", "Keep until…")
 

@@ -16,7 +16,7 @@ from migrations_app.models import Alarm, App, AppMigration, Approval, AuditEvent
 from migrations_app.models.alarm import AlarmCode
 from migrations_app.states import Status, Step
 from tests import on_paper
-from tests.browser.conftest import TEAM
+from tests.browser.colleagues import TEAM
 from tests.conftest import Shop, moved
 
 LISTS = (AppMigration, Approval, SourceReplica, App, Region, Alarm, AuditEvent, User)

@@ -13,7 +13,7 @@ from migrations_app.models import AppMigration
 from migrations_app.states import Status, Step
 from tests import on_paper
 from tests.browser.browsing import Desk
-from tests.browser.conftest import TEAM
+from tests.browser.colleagues import TEAM
 from tests.browser.portal import Portal
 from tests.browser.pressing import button, look_at
 from tests.conftest import Shop, moved

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from axe_playwright_python.base import AXE_SCRIPT
-from django.conf import LazySettings
 from django.contrib.auth.models import User
 from playwright.sync_api import Page
 
 from tests.browser.browsing import Desk
-from tests.browser.conftest import TEAM, colleague
+from tests.browser.colleagues import colleague
 from tests.browser.scene import Scene
-from tests.conftest import Shop
-from tests.people import team
 
 _WIDEST = """() => [...document.querySelectorAll("body *")]
     .filter(one => one.getBoundingClientRect().right > innerWidth + 1 && !one.closest(".wide, .results, nav"))
@@ -25,14 +21,6 @@ _WIDEST = """() => [...document.querySelectorAll("body *")]
 
 GRAVE = ("serious", "critical")
 NARROW = 400
-
-
-@pytest.fixture
-def scene(ours: Shop, make_shop: Callable[..., Shop], rita: User, settings: LazySettings) -> Scene:
-    other = make_shop()
-    other.app.owner = team(TEAM)
-    other.app.save(update_fields=["owner"])
-    return Scene.lay(ours, other, rita, settings)
 
 
 @pytest.fixture
@@ -57,7 +45,7 @@ class Findings:
         page.add_style_tag(content="* { transition: none !important }")  # else colours are seen half-way
         page.evaluate(AXE_SCRIPT)
         for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+            page.emulate_media(color_scheme=scheme)
             for violation in page.evaluate(f"axe.run({json.dumps(AXE)})")["violations"]:
                 if violation["impact"] in GRAVE:
                     for node in violation["nodes"]:

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from migrations_app.models import AppMigration
 from tests import on_paper
 from tests.browser.browsing import Desk
-from tests.browser.conftest import PASSWORD, TEAM
+from tests.browser.colleagues import PASSWORD, TEAM
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def test_a_person_logs_in_and_is_on_the_overview(desk: Desk, olga: User) -> None
 
 
 def test_the_places_lead_to_every_list(page: Page, done: AppMigration) -> None:
-    names = page.get_by_role("navigation", name="Places").get_by_role("link").all_inner_texts()
+    names = page.get_by_role("navigation", name="Places").get_by_role("listitem").all_inner_texts()
     assert {"Overview", "Moves", "Replicas", "Apps", "Regions", "Audit"} <= set(names)
     for name in names:
         page.get_by_role("navigation", name="Places").get_by_role("link", name=name, exact=True).click()

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import pytest
-from django.conf import LazySettings
-from django.contrib.auth.models import User
-
 from tests.browser.browsing import Desk
-from tests.browser.conftest import TEAM, colleague
+from tests.browser.colleagues import colleague
 from tests.browser.pressing import look_at, offered
 from tests.browser.scene import Scene
-from tests.conftest import Shop
-from tests.people import ROLES, team
+from tests.people import ROLES
 
 MAY = {
     "Viewer": {"waiting": set(), "held": set(), "done": set()},
@@ -32,16 +25,8 @@ MAY = {
 }
 
 
-@pytest.fixture
-def scene(ours: Shop, make_shop: Callable[..., Shop], rita: User, settings: LazySettings) -> Scene:
-    other = make_shop()
-    other.app.owner = team(TEAM)
-    other.app.save(update_fields=["owner"])
-    return Scene.lay(ours, other, rita, settings)
-
-
 def test_each_role_is_offered_what_it_may_do_now(desk: Desk, scene: Scene) -> None:
-    found = {}
+    found: dict[str, dict[str, set[str]]] = {}
     for role in ROLES:
         page = desk.sit_down(colleague(f"the-{role.lower()}", role))
         found[role] = {}

@@ -61,9 +61,8 @@ class Camera:
 
 def _picture(page: Page) -> bytes:
     """From its head to its foot, or as much as somebody would scroll."""
-    size = page.viewport_size or {}
-    high = page.evaluate("document.documentElement.scrollHeight")
-    page.set_viewport_size({"width": size["width"], "height": min(high, HIGHEST)})
+    wide, high = page.evaluate("[innerWidth, document.documentElement.scrollHeight]")
+    page.set_viewport_size({"width": wide, "height": min(high, HIGHEST)})
     return page.screenshot(animations="disabled")
 
 
