@@ -19,7 +19,7 @@ from migrations_app.dashboard.viewer import user_of
 from migrations_app.models import AppMigration, Approval
 from migrations_app.models.app_migration import LONG_FIELDS
 from migrations_app.models.words import Words
-from migrations_app.permissions import in_sight
+from migrations_app.permissions import in_sight, sees_every_team
 from migrations_app.states import ApprovalState
 
 _ASKED = ("requested_at", titled("asked for", admin.DateFieldListFilter))
@@ -69,8 +69,10 @@ class ApprovalAdmin(Searched, Listed, LookOnly):
         return Empty("Nothing waits for approval.", "What was decided", decided)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Approval]:
-        moves = in_sight(AppMigration.objects.all(), user_of(request))
-        return super().get_queryset(request).filter(migration__in=moves)
+        approvals, user = super().get_queryset(request), user_of(request)
+        if sees_every_team(user):
+            return approvals
+        return approvals.filter(migration__in=in_sight(AppMigration.objects.all(), user))
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         title = "Approvals" if StateFilter.parameter_name in request.GET else "Waiting for approval"

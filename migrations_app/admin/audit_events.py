@@ -12,7 +12,7 @@ from migrations_app import audit, permissions
 from migrations_app.admin.listing import Empty, Exported
 from migrations_app.admin.searching import Searched, WordFilter
 from migrations_app.admin.sight import InSight, LookOnly
-from migrations_app.dashboard.display import NOTHING, list_of, time_column
+from migrations_app.dashboard.display import NOTHING, list_of, time_column, unbroken
 from migrations_app.dashboard.viewer import user_of
 from migrations_app.models import App, AuditEvent
 from migrations_app.models.words import Words
@@ -60,10 +60,10 @@ class AuditEventAdmin(Searched, Exported, InSight, LookOnly):
         if event.migration_id is None:
             return event.target or NOTHING
         page = reverse("admin:migrations_app_appmigration_change", args=[event.migration_id])
-        return format_html('<a href="{}">{}</a>', page, event.target)
+        return format_html('<a href="{}" class="unbroken">{}</a>', page, event.target)
 
     @admin.display(description="from → to")
     def change(self, event: AuditEvent) -> str:
         if event.from_status:
-            return f"{event.from_status} → {event.to_status}"
+            return unbroken(f"{event.from_status} →", event.to_status)
         return event.to_status or NOTHING

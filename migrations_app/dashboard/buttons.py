@@ -80,8 +80,13 @@ def buttons_of(
             is_dangerous(offer.verb, offer.act),
             "" if offer.blockers else _effect(offer, move),
         )
-        for offer in sorted(shown, key=lambda offer: (bool(offer.blockers), offer.verb not in DECISIONS))
+        for offer in sorted(shown, key=_place)
     ] + lacking
+
+
+def _place(offer: Offer) -> tuple[bool, bool, bool]:
+    """What cannot be done now stands last, and before it, apart, what nobody can undo."""
+    return bool(offer.blockers), offer.verb is Verb.TEARDOWN, offer.verb not in DECISIONS
 
 
 def _effect(offer: Offer, move: AppMigration) -> str:

@@ -26,6 +26,8 @@ _WIDEST_BAR = 60.0
 _LONG_TIMES = (60, 120, 300, 600, 1200, 1800, 3600, 7200, 14400, 28800, 43200, 86400)
 _MOST_DOTS = 40
 """With more points than that the line alone is drawn."""
+FEWEST = 3
+"""Points that make a line worth drawing."""
 
 _WRITTEN: dict[str, Callable[[float], str]] = {
     "seconds": span,

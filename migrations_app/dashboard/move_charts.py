@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from migrations_app.dashboard.charts import Chart, Point
+from migrations_app.dashboard.charts import FEWEST, Chart, Point
 from migrations_app.models import StepRun
 
 
 def charts_of(runs: list[StepRun]) -> list[Chart]:
-    """Of what the steps sampled while they went on (progress.Meter); none where nothing did."""
+    """Of what the steps sampled while they went on (progress.Meter); none where too few did."""
     rates, lags = list[Point](), list[Point]()
     for run in runs:
         for seconds, rate, lag in run.progress.get("samples", []):
@@ -21,5 +21,5 @@ def charts_of(runs: list[StepRun]) -> list[Chart]:
     return [
         chart
         for chart in (Chart("Copied", "bytes a second", rates), Chart("Behind the source", "bytes", lags))
-        if len(chart.points) > 1
+        if len(chart.points) >= FEWEST and any(point[1] for point in chart.points)
     ]

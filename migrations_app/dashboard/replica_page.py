@@ -11,14 +11,14 @@ from django.contrib.auth.models import User
 from migrations_app import approvals, queries
 from migrations_app.clock import database_now
 from migrations_app.dashboard.buttons import buttons_of
-from migrations_app.dashboard.charts import Chart, Point
+from migrations_app.dashboard.charts import FEWEST, Chart, Point
 from migrations_app.dashboard.display import badge, clock, link, log_of, route, size, span, tone_of
 from migrations_app.dashboard.standing import notes_on, way_back
 from migrations_app.models import SourceReplica
 from migrations_app.permissions import Verb
 from migrations_app.states import ReplicaState
 
-_NEVER = "Its lag was not measured yet."
+_TOO_FEW = "It is measured every five minutes: a line needs three of them."
 _MOST_POINTS = 100
 
 
@@ -78,12 +78,14 @@ def lag_charts(replica: SourceReplica) -> list[Chart]:
     amount = [Point(at, held) for at, held, _ in samples if held is not None]
     time = [Point(at, late) for at, _, late in samples if late is not None]
     return [
-        Chart("Behind, in WAL not confirmed yet", "bytes", _worst(amount), none=_NEVER),
-        Chart("Behind, in time", "seconds", _worst(time), none=_NEVER),
+        Chart("Behind, in WAL not confirmed yet", "bytes", _line(amount), none=_TOO_FEW),
+        Chart("Behind, in time", "seconds", _line(time), none=_TOO_FEW),
     ]
 
 
-def _worst(points: list[Point]) -> list[Point]:
+def _line(points: list[Point]) -> list[Point]:
+    if len(points) < FEWEST:
+        return []
     together = ceil(len(points) / _MOST_POINTS) or 1
     groups = [points[first : first + together] for first in range(0, len(points), together)]
     return [max(group, key=lambda point: point.value) for group in groups]

@@ -33,6 +33,9 @@ _EVERYWHERE = {
     "log_statement": "none",
     "log_min_error_statement": "panic",
 }
+_OF_THE_PORTAL = {
+    "shared_buffers": "256MB",  # years of moves are to stay in it (manage.py seed_books)
+}
 _REGIONAL = {
     "wal_level": "logical",
     "max_wal_senders": "20",
@@ -105,7 +108,7 @@ def create_portal_database(sandbox: Sandbox) -> None:
 def _settings(sandbox: Sandbox, server: str) -> dict[str, str]:
     return {
         **_EVERYWHERE,
-        **({} if server == PORTAL else _REGIONAL),
+        **(_OF_THE_PORTAL if server == PORTAL else _REGIONAL),
         "listen_addresses": PORTS[server][0],
         "port": str(sandbox.state.ports[server]),
         "cluster_name": server,
