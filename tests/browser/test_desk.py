@@ -28,7 +28,7 @@ def test_what_a_page_must_not_do_is_a_complaint(desk: Desk, page: Page, script: 
 def test_a_link_to_another_host_is_a_complaint_once_it_is_followed(desk: Desk, page: Page) -> None:
     desk.expect("net::ERR_")
     page.context.route("http://192.0.2.1/**", lambda route: route.abort())
-    page.evaluate("location = 'http://192.0.2.1/'")
-    wait_until(lambda: desk.complaints or page.wait_for_timeout(20))
+    with page.expect_request("http://192.0.2.1/"):
+        page.evaluate("location = 'http://192.0.2.1/'")
     assert desk.complaints == ["request elsewhere: http://192.0.2.1/"]
     desk.complaints.clear()

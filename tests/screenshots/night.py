@@ -108,7 +108,6 @@ class Night:
 
     def _orders_moved(self) -> None:
         self._completed("orders", EU, "Closer to its users.")
-        self._long_ago("orders", timedelta(days=2, hours=5))
 
     def _billing_is_held(self) -> None:
         self.portal.work(EU, EDGE_PUBLIC_URLS=f"http://127.0.0.1:{free_port('127.0.0.1')}")
@@ -153,13 +152,14 @@ class Night:
         self.moves[app] = move
 
     def _long_ago(self, app: str, ago: timedelta) -> None:
-        """Put what the app went through back in time, and give its replica the day that follows."""
+        """Put its last move back in time, and its replica with the day that follows."""
         move = self.moves[app]
         times = ("initiated_at", "writes_blocked_at", "writes_unblocked_at", "pivot_at", "completed_at")
         AppMigration.objects.filter(pk=move.pk).update(**{name: F(name) - ago for name in times})
         move.step_runs.update(started_at=F("started_at") - ago, ended_at=F("ended_at") - ago)
-        moved = {name: F(name) - ago for name in ("created_at", "review_at") if hasattr(SourceReplica, name)}
-        SourceReplica.objects.filter(migration=move).update(**moved)
+        SourceReplica.objects.filter(migration=move).update(
+            created_at=F("created_at") - ago, review_at=F("review_at") - ago
+        )
 
     # -- the regions ----------------------------------------------------------------------------------------------
 
