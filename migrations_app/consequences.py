@@ -173,10 +173,9 @@ def _teardown(move: AppMigration) -> list[str]:
         *([f"the program {app.program}"] if app.program else []),
     ]
     return [
+        f"This cannot be undone: the way back to {source} is given up.",
         f"Dropped in {source} for good: {_listed(dropped)}, and the roles the portal made there. The dump of the move "
         "is deleted.",
-        f"This cannot be undone: the way back to {source} is given up. The replica is tearing_down meanwhile and ends "
-        "as torn_down.",
         f"{app} goes on in {dest}; who uses it notices nothing.",
     ]
 

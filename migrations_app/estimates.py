@@ -107,7 +107,7 @@ def in_words(expected: dict[str, Any]) -> str:
         "not known" if seconds is None else f"about {span(seconds)}"
         for seconds in (expected["seconds"], expected["blocked_seconds"])
     )
-    return f"In all: {in_all}; writes blocked: {blocked}. By {expected['based_on']}."
+    return f"In all: {in_all}; writes blocked: {blocked}. Judged by {expected['based_on']}."
 
 
 def time_left(row: AppMigration, run: StepRun | None, now: datetime) -> float | None:

@@ -52,7 +52,7 @@ def test_what_was_measured_is_expected(keyed: Shop) -> None:
     back = reversed_(there)
     torn_down(back)
     _, text = command("move_app", keyed.app.slug, "eu-west-1", "--dry-run")
-    assert "By 1 earlier move from us-east-1 to eu-west-1." in text
+    assert "Judged by 1 earlier move from us-east-1 to eu-west-1." in text
     assert "In all: about " in text
     assert "writes blocked: about " in text
     assert "---- the point of no return ----" in text

@@ -25,8 +25,8 @@ def approval_page(
     findings: dict[str, Any] | None,
     now: datetime,
 ) -> dict[str, Any]:
-    """`sentence, risks, tone`: in short. `begins`, for what starts a move, and `rehearsal`, for a move. `way_back`:
-    sentences. `is_own`: the user asked for it, and `withdraw` is where to take it back. `may_reject`."""
+    """`sentence, risks, tone`: in short. `begins`, for what starts a move; `rehearsal`, for a move that was rehearsed.
+    `way_back`: sentences. `is_own`: the user asked for it, and `withdraw` is where to take it back. `may_reject`."""
     act = Act(approval.act)
     starts = act in STARTS
     is_move = starts and move.kind == Kind.MOVE
@@ -41,7 +41,6 @@ def approval_page(
         "risks": risks,
         "tone": tone_of(risks),
         "begins": begins(move, now) if starts else None,
-        "is_move": is_move,
         "rehearsal": last,
         "way_back": way_back(act, move),
         "is_own": is_own,

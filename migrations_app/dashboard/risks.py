@@ -82,7 +82,7 @@ def _blocked(move: AppMigration, estimate: dict[str, Any] | None) -> Risk:
         )
     if seconds > at_most:
         return Risk("bad", f"Writes are blocked for about {span(seconds)}, but past {span(at_most)} it aborts itself.")
-    return Risk("good", f"Writes are blocked for about {span(seconds)}.")
+    return Risk("quiet", f"Writes are blocked for about {span(seconds)}.")
 
 
 def _found(findings: dict[str, Any]) -> list[Risk]:

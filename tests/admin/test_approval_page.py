@@ -244,9 +244,7 @@ def test_the_last_rehearsal_stands_there_with_its_figures(waiting: AppMigration,
     assert "no &lt;b&gt;room&lt;/b&gt;" in html
     on_paper.region("ap-south-1")
     AppMigration.objects.filter(kind="rehearsal").update(dest_region=on_paper.region("ap-south-1"))
-    assert (
-        "It was never rehearsed between these regions." in page(approver, verb("approve"), waiting.pk).content.decode()
-    )
+    assert "It was never rehearsed to eu-west-1." in page(approver, verb("approve"), waiting.pk).content.decode()
 
 
 def test_the_way_back_of_a_teardown_is_none(shop: App, operator: User, admin: User) -> None:

@@ -136,7 +136,7 @@ def test_what_was_found_is_shown_the_worst_first(shop: App, requester: User, fou
 
 def test_the_plan_stands_there_with_what_is_skipped_and_the_switch(shop: App, requester: User, found: Any) -> None:
     html = looked(requester)
-    steps = re.findall(r'class="plan-head"><strong>(\w+)</strong>', html)
+    steps = re.findall(r'class="plan-head"><strong[^>]*>(\w+)</strong>', html)
     assert steps[:3] == ["requested", "reserving_dest", "blocking_writes"]
     assert len(steps) == 11
     assert html.count("from here there is only forward") == 1

@@ -45,7 +45,7 @@ WANTED = Wanted(
 RATE = float(os.environ.get("BENCH_REQUESTS", "50"))
 SECONDS = float(os.environ.get("BENCH_SECONDS", "20"))
 PAGES = re.compile(os.environ.get("BENCH_PAGES", ""))
-WHO = "operator-1"
+WHO = "admin-1"
 _SEVERAL = 20
 """So many things of a kind are looked at in turns."""
 
