@@ -35,7 +35,7 @@ def slim(png: bytes, blank: Page) -> bytes:
     place = {colour: number for number, colour in enumerate(palette)}
     for colour in counts.keys() - place.keys():
         wanted = _rgb(colour)
-        place[colour] = min(range(len(known)), key=lambda number: _apart(wanted, known[number]))  # noqa: B023
+        place[colour] = min(range(len(known)), key=lambda number: _apart(wanted, known[number]))
     numbers = bytes(map(place.__getitem__, pixels))
     rows = b"".join(b"\0" + numbers[at : at + width] for at in range(0, len(numbers), width))
     return (
