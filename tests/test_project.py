@@ -63,3 +63,9 @@ def test_production_runs_on_what_is_tested():
         {name: re.findall(r"==\S+|--hash=\S+", entry) for name, entry in pinned(lock).items()} for lock in LOCKS
     )
     assert shipped == {name: tested.get(name) for name in shipped}
+
+
+def test_every_picture_is_shown_and_every_shown_one_is_there():
+    docs = [*ROOT.glob("docs/*.md"), ROOT / "README.md"]
+    shown = {name for doc in docs for name in re.findall(r"screenshots/([\w-]+\.png)\)", doc.read_text())}
+    assert shown == {picture.name for picture in (ROOT / "docs/screenshots").iterdir()}

@@ -21,7 +21,7 @@ _PIXELS = """async (png) => {
     for (let at = 0; at < bytes.length; at += 32768) text += String.fromCharCode(...bytes.subarray(at, at + 32768));
     return [picture.width, picture.height, btoa(text)];
 }"""
-_MOST = 256
+_MOST, _COMMON = 256, 160
 _Colour = tuple[int, int, int]
 
 
@@ -30,12 +30,12 @@ def slim(png: bytes, blank: Page) -> bytes:
     width, height, text = blank.evaluate(_PIXELS, base64.b64encode(png).decode())
     pixels = memoryview(base64.b64decode(text)).cast("I")
     counts = Counter(pixels)
-    palette = [colour for colour, _ in counts.most_common(_MOST)]
-    place = {colour: number for number, colour in enumerate(palette)}
+    palette = _palette(counts)
     known = [_rgb(colour) for colour in palette]
-    for colour in counts:
-        if colour not in place:
-            place[colour] = _nearest(_rgb(colour), known)
+    place = {colour: number for number, colour in enumerate(palette)}
+    for colour in counts.keys() - place.keys():
+        wanted = _rgb(colour)
+        place[colour] = min(range(len(known)), key=lambda number: _apart(wanted, known[number]))
     numbers = bytes(map(place.__getitem__, pixels))
     rows = b"".join(b"\0" + numbers[at : at + width] for at in range(0, len(numbers), width))
     return (
@@ -51,11 +51,22 @@ def _rgb(pixel: int) -> _Colour:
     return pixel & 255, pixel >> 8 & 255, pixel >> 16 & 255
 
 
-def _nearest(wanted: _Colour, known: list[_Colour]) -> int:
-    def distance(number: int) -> int:
-        return sum((a - b) ** 2 for a, b in zip(wanted, known[number], strict=True))
+def _apart(one: _Colour, other: _Colour) -> int:
+    return sum((a - b) ** 2 for a, b in zip(one, other, strict=True))
 
-    return min(range(len(known)), key=distance)
+
+def _palette(counts: Counter[int]) -> list[int]:
+    """The commonest colours, and of the rare ones those that are most unlike all others: a small sign has its own."""
+    palette = [colour for colour, _ in counts.most_common(_COMMON)]
+    known = [_rgb(colour) for colour in palette]
+    apart = {colour: min(_apart(_rgb(colour), other) for other in known) for colour in counts.keys() - set(palette)}
+    while apart and len(palette) < _MOST:
+        rare = max(apart, key=apart.__getitem__)
+        palette.append(rare)
+        del apart[rare]
+        for colour, before in apart.items():
+            apart[colour] = min(before, _apart(_rgb(colour), _rgb(rare)))
+    return palette
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
