@@ -24,7 +24,7 @@ def status_of(shop: Shop) -> str:
 
 
 def ask_for_a_move(page: Page, shop: Shop) -> None:
-    press(page, "Move it")
+    press(page, "Request a move")
     page.get_by_role("combobox", name="App").fill(shop.app.slug)
     page.keyboard.press("Tab")
     page.get_by_role("radio", name=DEST).check()

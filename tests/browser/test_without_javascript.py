@@ -59,7 +59,7 @@ def test_asked_for_approved_followed_reversed_and_torn_down(
 
 
 def ask_for_a_move(page: Page, shop: Shop) -> None:
-    press(page, "Move it")
+    press(page, "Request a move")
     page.get_by_role("combobox", name="App").fill(shop.app.slug)
     page.get_by_role("button", name="Look").click()
     page.get_by_role("radio", name=DEST).check()
