@@ -15,7 +15,7 @@ from migrations_app.dashboard.display import NOTHING, badge, list_of, span, time
 from migrations_app.dashboard.replica_page import about
 from migrations_app.dashboard.viewer import user_of
 from migrations_app.models import AppMigration, SourceReplica
-from migrations_app.states import ReplicaState
+from migrations_app.states import REPLICA_OPEN, ReplicaState
 from migrations_app.units import size
 
 _LEFT = ("created_at", titled("left behind", admin.DateFieldListFilter))
@@ -81,6 +81,8 @@ class SourceReplicaAdmin(Searched, WithTrail, Exported, InSight, LookOnly):
 
     @admin.display(description="size, cost", ordering="size_bytes")
     def size_and_cost(self, replica: SourceReplica) -> str:
+        if replica.state not in REPLICA_OPEN:
+            return size(replica.size_bytes)
         return unbroken(f"{size(replica.size_bytes)},", f"${replica.estimated_monthly_cost_usd} a month")
 
     @admin.display(description="problem", ordering="problem")

@@ -27,6 +27,8 @@ class Button:
     blockers: list[Blocker]
     dangerous: bool = False
     effect: str = ""
+    is_lacking: bool = False
+    """The user's role does not allow it, now or later."""
 
 
 def label_of(verb: Verb, act: Act | None = None) -> str:
@@ -61,7 +63,7 @@ def buttons_of(
     """
     known = {offer.verb for offer in offers}
     lacking = [
-        Button(label_of(verb), "", [Blocker("forbidden", "Your role does not allow it.")])
+        Button(label_of(verb), "", [Blocker("forbidden", "Your role does not allow it.")], is_lacking=True)
         for verb in _OPERATORS
         if verb not in known and (only is None or verb in only)
     ]

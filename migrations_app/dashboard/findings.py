@@ -53,5 +53,6 @@ def comparison_of(move: AppMigration) -> dict[str, Any] | None:
         "rows": report["rows"],
         "seconds": report["seconds"],
         "differing": [finding for finding in report["findings"] if not finding["equal"]],
-        "equal": [finding for finding in report["findings"] if finding["equal"]],
+        "equal": (equal := [finding for finding in report["findings"] if finding["equal"]]),
+        "equal_count": len(equal),
     }

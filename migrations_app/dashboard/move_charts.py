@@ -18,6 +18,8 @@ def charts_of(runs: list[StepRun]) -> list[Chart]:
                 rates.append(Point(at, rate))
             if lag is not None:
                 lags.append(Point(at, lag))
+    while rates and not rates[-1].value:  # it had nothing left to copy: not a rate
+        rates.pop()
     return [
         chart
         for chart in (Chart("Copied", "bytes a second", rates), Chart("Behind the source", "bytes", lags))

@@ -56,7 +56,10 @@ class RegionNow:
         if self.alarms is None:
             return NOTHING
         count = len(self.alarms)
-        return badge("fail", f"{count} alarm{'' if count == 1 else 's'}") if count else badge("pass", "well")
+        if not count:
+            return badge("pass", "well")
+        is_bad = any(alarm.code != AlarmCode.REPLICA_OVERDUE for alarm in self.alarms)
+        return badge("fail" if is_bad else "warn", f"{count} alarm{'' if count == 1 else 's'}")
 
     @property
     def tone(self) -> str:

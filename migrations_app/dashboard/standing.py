@@ -17,20 +17,20 @@ _BEGINS = "It begins as soon as a worker takes it."
 
 
 def standing(move: AppMigration, runs: list[StepRun], asked: list[Approval], now: datetime) -> dict[str, Any]:
-    """`badge, tone, sentence, since, ends, next_try, people, nothing_to_press, notes, error`.
+    """`badge, tone, sentence, since, stopped, ends, next_try, people, nothing_to_press, notes, error`.
 
-    `since` and `ends` are times that the sentence goes on with, or None. The notes are about approvals: what waits for
-    one, and which became void. `asked`: every request for consent about it.
+    `since`, `stopped` and `ends` are times that the sentence goes on with, or None. The notes are about approvals: what
+    waits for one, and which became void. `asked`: every request for consent about it.
     """
     run = runs[-1] if runs and runs[-1].ended_at is None else None
     waiting = next((approval for approval in asked if approval.state == ApprovalState.OPEN), None)
-    at_work = move.status in (Status.RUNNING, Status.HELD, Status.ABORTING)
     seconds = estimates.time_left(move, run, now) if move.status == Status.RUNNING else None
     return {
         "badge": badge(move.status),
         "tone": tone_of(move.status),
         "sentence": _sentence(move, waiting, run, now),
-        "since": move.step_started_at if at_work else None,
+        "since": move.step_started_at if move.status in (Status.RUNNING, Status.ABORTING) else None,
+        "stopped": (runs[-1].ended_at if runs else None) if move.status == Status.HELD else None,
         "ends": None if seconds is None else now + timedelta(seconds=seconds),
         "next_try": queries.next_try(move),
         "people": _people(move, asked),

@@ -12,8 +12,10 @@ from migrations_app.dashboard.running import bar
 from migrations_app.engine.plan import PIVOT, plan_of
 from migrations_app.models import AppMigration, StepRun
 from migrations_app.progress import BUSY, amount
-from migrations_app.states import TERMINAL, Direction, RunStatus
+from migrations_app.states import TERMINAL, Direction, RunStatus, Status
 
+_NOT_UNDER_WAY = TERMINAL | {Status.AWAITING_APPROVAL}
+"""None of the steps is the current one."""
 _TABLES = 8
 """So many tables of a copy are shown: those being copied, then the largest."""
 
@@ -26,7 +28,7 @@ def timeline(move: AppMigration, runs: list[StepRun]) -> list[dict[str, Any]]:
         by_step[run.step].append(run)
     return [
         _described(
-            number, step, by_step[step], step == PIVOT, step == move.current_step and move.status not in TERMINAL
+            number, step, by_step[step], step == PIVOT, step == move.current_step and move.status not in _NOT_UNDER_WAY
         )
         for number, step in enumerate(plan_of(move.strategy), start=1)
     ]

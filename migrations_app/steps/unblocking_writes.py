@@ -41,9 +41,17 @@ def _prove_unfenced(move: Move, public_url: str) -> None:
     try:
         answer = plain_http.request("POST", public_url + move.app.health_path, headers={"Host": move.app.hostname})
     except plain_http.NoAnswer as error:
-        raise TransientError(f"Edge {urlsplit(public_url).netloc} does not answer.", code="edge_away") from error
+        raise TransientError(
+            f"Edge {urlsplit(public_url).netloc} does not answer.",
+            hint="See whether it runs, and whether EDGE_PUBLIC_URLS names it; then retry.",
+            code="edge_away",
+        ) from error
     if answer.status == 503 and b"app_migrating" in answer.body:
-        raise TransientError(f"Edge {urlsplit(public_url).netloc} still refuses writes.", code="edge_still_fenced")
+        raise TransientError(
+            f"Edge {urlsplit(public_url).netloc} still refuses writes.",
+            hint="See whether EDGE_ADMIN_URLS and EDGE_PUBLIC_URLS name the same edges in the same order; then retry.",
+            code="edge_still_fenced",
+        )
     move.act(f"Edge {urlsplit(public_url).netloc} lets writes through (it answered {answer.status}).")
 
 
