@@ -95,6 +95,11 @@ def _teams_of(user: User) -> set[int]:
     return found
 
 
+def sight_of(user: User) -> str:
+    """Which teams' things the user sees: who sees the same has the same word."""
+    return "all" if sees_every_team(user) else ",".join(map(str, sorted(_teams_of(user))))
+
+
 def sees_every_team(user: User | None) -> bool:
     return user is None or user.has_perm("migrations_app.see_every_team")
 

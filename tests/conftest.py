@@ -67,6 +67,11 @@ def _nobody_else_is_asked(settings: LazySettings) -> None:
     settings.MOVES_FOUR_EYES = frozenset()
 
 
+@pytest.fixture(autouse=True)
+def _the_overview_is_never_old(settings: LazySettings) -> None:
+    settings.MOVES_OVERVIEW_SECONDS = 0
+
+
 @pytest.fixture
 def regions(transactional_db: None) -> dict[str, Region]:
     """The sandbox's three regions, on the books."""

@@ -36,6 +36,11 @@ class Fragment:
     context: dict[str, Any]
     tag: str = "div"
     group: str = ""
+    html: SafeString | None = None
+    """Its inside, where it has been rendered already."""
+
+    def render(self, request: HttpRequest) -> SafeString:
+        return render_to_string(self.template, self.context, request) if self.html is None else self.html
 
 
 @dataclass(frozen=True)
@@ -53,7 +58,7 @@ class Live:
     def rendered(self, request: HttpRequest) -> list[SafeString]:
         """Each fragment's inside."""
         if not self._rendered:
-            self._rendered.extend(render_to_string(f.template, f.context, request) for f in self.fragments)
+            self._rendered.extend(fragment.render(request) for fragment in self.fragments)
         return self._rendered
 
     def cursor(self, request: HttpRequest) -> str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from django.conf import LazySettings
 from django.contrib.auth.models import User
+from django.core.cache import cache
 from django.db.models.functions import Now
 
 from migrations_app import actions
@@ -152,3 +155,31 @@ def test_who_has_no_role_is_told_so(shop: App) -> None:
     assert "Your login has no role yet." in html
     assert AppMigration.objects.count() == 0
     assert "us-east-1" not in html
+
+
+@pytest.fixture
+def kept(settings: LazySettings) -> Iterator[None]:
+    settings.MOVES_OVERVIEW_SECONDS = 60
+    cache.clear()
+    yield
+    cache.clear()
+
+
+def test_what_is_kept_for_a_moment_is_for_those_who_see_the_same(shop: App, operator: User, kept: None) -> None:
+    move = on_paper.move(shop, status=Status.RUNNING, current_step="dumping_data", step_started_at=Now())
+    ours, theirs = (person(name, "Viewer", team) for name, team in (("vera", "team-a"), ("sam", "team-b")))
+    assert "shop" in block(overview(ours), "running")
+    assert "shop" not in overview(theirs)
+    assert "shop" in block(overview(operator), "running")
+    AppMigration.objects.filter(pk=move.pk).update(status=Status.HELD)
+    colleague = person("vic", "Viewer", "team-a")
+    assert "shop" in block(overview(colleague), "running"), "kept for all of the team"
+    cache.clear()
+    assert "No move is running." in block(overview(colleague), "running")
+
+
+def test_what_waits_for_me_is_never_kept(shop: App, requester: User, approver: User, kept: None) -> None:
+    assert "Nothing waits for approval." in block(overview(approver), "waiting")
+    actions.request_move(app_slug="shop", dest_slug="eu-west-1", acting_user=requester, reason="closer")
+    assert "Look and decide" in block(overview(approver), "waiting")
+    assert "Look and decide" not in block(overview(requester), "waiting")

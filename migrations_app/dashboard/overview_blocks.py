@@ -1,0 +1,117 @@
+"""What the overview tells to everybody who sees the same teams: what is wrong, what goes on, and what is kept."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.models import User
+
+from migrations_app import alarms, approvals, queries, workers
+from migrations_app.dashboard.display import badge, page_of, size
+from migrations_app.dashboard.live import Fragment
+from migrations_app.dashboard.regions_now import UNDER_WAY, RegionNow
+from migrations_app.dashboard.running import running
+from migrations_app.dashboard.standing import writes_of
+from migrations_app.models import Alarm, AppMigration, Region, SourceReplica
+from migrations_app.models.alarm import AlarmCode
+from migrations_app.states import ReplicaState, Status
+
+MOST, FEW = 30, 8
+"""So many rows a block shows of what presses and of what does not; the lists have the rest."""
+
+
+def fragment(name: str, found: Iterable[Any], count: int, *, may_ask: bool) -> Fragment:
+    """A block with the rows that it shows, of `count` that there are."""
+    shown = list(found)
+    context = {"found": shown, "count": count, "more": count - len(shown), "may_ask": may_ask}
+    return Fragment(name, f"dashboard/_{name}.html", context)
+
+
+def blocks(viewer: User, now: datetime, *, may_ask: bool) -> tuple[list[Fragment], dict[str, int]]:
+    """The blocks, and how many there are of what presses: `wrong`, `held`, `running`."""
+    wrong = sorted(alarms.now_open(viewer), key=lambda alarm: not _is_bad(alarm))
+    moves = queries.active_moves(viewer=viewer)
+    places = queries.give_regions(moves)
+    held = [move for move in moves if move.status == Status.HELD]
+    at_work = [move for move in moves if move.status in (Status.RUNNING, Status.ABORTING)]
+    queued = [move for move in moves if move.status == Status.QUEUED]
+    replicas, kept = queries.ways_back(viewer=viewer, now=now, most=FEW)
+    found: list[tuple[str, list[Any], int]] = [
+        ("alarms", [_alarm(alarm) for alarm in wrong[:MOST]], len(wrong)),
+        ("held", [_held(move) for move in held], len(held)),
+        ("running", [running(move, now) for move in at_work[:MOST]], len(at_work)),
+        ("scheduled", [_scheduled(move, now) for move in queued[:FEW]], len(queued)),
+        ("replicas", [_replica(replica, now) for replica in replicas], kept),
+        ("regions", _regions(viewer, places, moves, wrong), len(places)),
+    ]
+    pressing = {"wrong": sum(map(_is_bad, wrong)), "held": len(held), "running": len(at_work)}
+    return [fragment(*block, may_ask=may_ask) for block in found], pressing
+
+
+def _held(move: AppMigration) -> dict[str, Any]:
+    return {
+        "move": move,
+        "page": page_of(move),
+        "badge": badge(move.status),
+        "sentence": f"{'The undoing' if move.ends_as else 'The move'} stopped at {move.current_step}.",
+        "error": move.last_error,
+        "since": move.step_started_at,
+        "writes": writes_of(move),
+        "next": "Retry or Reverse" if move.pivot_at else "Retry or Abort",
+    }
+
+
+def _scheduled(move: AppMigration, now: datetime) -> dict[str, Any]:
+    starts = approvals.earliest_start(move, now)
+    run = queries.open_run(move)
+    return {
+        "move": move,
+        "page": page_of(move),
+        "starts": starts if starts and starts > now else None,
+        "waits": run.reason if run else "" if starts else "The maintenance windows of its regions never meet.",
+    }
+
+
+def _alarm(alarm: Alarm) -> dict[str, Any]:
+    return {"alarm": alarm, "page": page_of(alarm) if alarm.pk else "", "is_bad": _is_bad(alarm)}
+
+
+def _is_bad(alarm: Alarm) -> bool:
+    """Something is wrong; that a replica should be looked at again is a question only."""
+    return alarm.code != AlarmCode.REPLICA_OVERDUE
+
+
+def _replica(replica: SourceReplica, now: datetime) -> dict[str, Any]:
+    troubled = bool(replica.problem) and replica.state == ReplicaState.RETAINED
+    return {
+        "replica": replica,
+        "page": page_of(replica),
+        "badge": badge("warn", replica.state) if troubled else badge(replica.state),
+        "problem": replica.problem if troubled else "",
+        "lag": "" if replica.lag_bytes is None else f"{size(replica.lag_bytes)} behind",
+        "size": size(replica.size_bytes),
+        "is_overdue": replica.review_at <= now,
+    }
+
+
+def _regions(user: User, places: list[Region], moves: list[AppMigration], wrong: list[Alarm]) -> list[dict[str, Any]]:
+    under_way = Counter(
+        region for move in moves if move.status in UNDER_WAY for region in (move.source_region_id, move.dest_region_id)
+    )
+    at_work, apps = workers.alive(), queries.apps_by_region(viewer=user)
+    return [
+        {
+            "page": page_of(region),
+            "now": RegionNow(
+                region,
+                apps=apps.get(region.pk, 0),
+                moves=under_way[region.pk],
+                workers=None if at_work is None else at_work[region.slug],
+                alarms=[alarm for alarm in wrong if alarm.region_id == region.pk],
+            ),
+        }
+        for region in places
+    ]
