@@ -25,7 +25,7 @@ def in_sight_of(viewer: User | None) -> QuerySet[Alarm]:
 
 def now_open(viewer: User | None) -> list[Alarm]:
     """What is wrong now, the newest first; before all, if so, that nobody is there to see it (not a row)."""
-    found = list(in_sight_of(viewer).filter(ended_at__isnull=True).select_related("region"))
+    found = list(in_sight_of(viewer).filter(ended_at__isnull=True))
     return [*_silence(), *found]
 
 

@@ -21,7 +21,7 @@ from migrations_app.models.app_migration import LONG_FIELDS
 from migrations_app.permissions import Verb
 from migrations_app.states import ACTIVE
 
-LAST_MOVES = 20
+LAST_MOVES = 10
 _NO_WAY_BACK = "No way back is kept: no region has a replica of it."
 
 

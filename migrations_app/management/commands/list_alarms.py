@@ -3,6 +3,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+from django.db.models import prefetch_related_objects
+
 from migrations_app import alarms, permissions
 from migrations_app.management.base import EXIT_FAILED, PortalCommand
 from migrations_app.models import Alarm
@@ -15,6 +17,7 @@ class Command(PortalCommand):
     def run(self, **options: Any) -> None:
         permissions.require(self.user, Verb.VIEW)
         found = alarms.now_open(self.user)
+        prefetch_related_objects(found, "region")
         self.answer(
             {"alarms": [alarms.describe(alarm) for alarm in found]},
             "\n".join(_line(alarm) for alarm in found) or "No alarms.",
