@@ -6,6 +6,7 @@ import io
 import json
 
 import pytest
+from django.conf import LazySettings
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.test import Client
@@ -17,7 +18,7 @@ from migrations_app.errors import Forbidden, InvalidInput, NotFound
 from migrations_app.models import AppMigration, AuditEvent
 from migrations_app.states import Status
 from tests import on_paper
-from tests.people import ROLES, person
+from tests.people import PASSWORD, QUICK_HASHERS, ROLES, person
 
 pytestmark = pytest.mark.django_db
 
@@ -149,9 +150,22 @@ def test_other_peoples_moves_cannot_be_commented_on_by_address(move: AppMigratio
     assert texts(move) == []
 
 
-def test_a_look_at_the_address_does_nothing(move: AppMigration, viewer: User) -> None:
-    assert client_of(viewer).get(address(move), {"text": "hello"}).status_code == 405
+def test_a_look_at_the_address_leads_to_the_comments_and_does_nothing(move: AppMigration, viewer: User) -> None:
+    page = reverse("admin:migrations_app_appmigration_change", args=[move.pk])
+    answer = client_of(viewer).get(address(move), {"text": "hello"})
+    assert (answer.status_code, answer.headers["Location"]) == (302, f"{page}#comments")
     assert texts(move) == []
+
+
+def test_whoever_comments_when_logged_out_comes_back_to_the_comments(
+    move: AppMigration, viewer: User, settings: LazySettings
+) -> None:
+    settings.PASSWORD_HASHERS = QUICK_HASHERS
+    client = Client()
+    login = client.post(address(move), {"text": "hello"}).headers["Location"]
+    answer = client.post(login, {"username": "vera", "password": PASSWORD}, follow=True)
+    assert answer.status_code == 200
+    assert answer.redirect_chain[-1][0].endswith(f"{move.pk}/change/#comments")
 
 
 def test_without_the_forms_token_nothing_is_said(move: AppMigration, viewer: User) -> None:

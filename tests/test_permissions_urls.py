@@ -114,7 +114,7 @@ PAGES = {
     f"{MOVE}/<uuid:move_id>/reverse/": verb_page("reverse"),
     f"{MOVE}/<uuid:move_id>/teardown/": verb_page("teardown"),
     f"{MOVE}/<uuid:move_id>/keep/": verb_page("keep"),
-    f"{MOVE}/<uuid:move_id>/comment/": Page("", "comment", (405, 302), True, hidden=(405, 404), hides_first=True),
+    f"{MOVE}/<uuid:move_id>/comment/": Page("", "comment", (302, 302), True, hidden=(302, 404), hides_first=True),
 }
 FRAGMENTS = ("/live/", "/where/", "/look/")
 """What the browser asks for by itself: it is told that nobody is logged in, and gets no login form."""

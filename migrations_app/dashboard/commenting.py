@@ -7,7 +7,7 @@ from uuid import UUID
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_http_methods
 
 from migrations_app import actions
 from migrations_app.dashboard.confirming import as_http
@@ -20,10 +20,13 @@ _DRAFT = "comment-{}"
 _LONGEST_DRAFT = 20_000
 
 
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 @as_http()
 def comment(request: HttpRequest, move_id: UUID) -> HttpResponse:
-    """Take the field `text`, and lead back to the comments on the move's page."""
+    """Take the field `text`, and lead back to the comments on the move's page. Whoever has to log in first comes back
+    with GET, and without the text."""
+    if request.method != "POST":
+        return redirect(f"{page_of(AppMigration(pk=move_id))}#comments")
     text = request.POST.get("text", "")
     try:
         move = actions.comment(move_id=move_id, acting_user=user_of(request), text=text)
