@@ -55,6 +55,11 @@ def address_problem(address: str) -> Blocker | None:
     return None
 
 
+def _words(move: AppMigration) -> str:
+    """Its status, as a sentence says it."""
+    return Status(move.status).label.lower()
+
+
 @dataclass(frozen=True)
 class MoveFacts:
     """What the rules on a new move look at."""
@@ -75,7 +80,7 @@ def forbids_move(facts: MoveFacts) -> list[Blocker]:
         found.append(
             Blocker(
                 "move_active",
-                f"Move {facts.active.id} of {app} is {facts.active.status}; one move at a time.",
+                f"Move {facts.active.id} of {app} is {_words(facts.active)}; one move at a time.",
                 "Wait for it, or abort it.",
             )
         )
@@ -122,7 +127,7 @@ def forbids_by_preflight(findings: Iterable[dict[str, str]]) -> list[Blocker]:
 def forbids_decision(approval: Approval | None, move: AppMigration, now: datetime) -> list[Blocker]:
     """Only what waits for one, and not for too long."""
     if approval is None or approval.state != ApprovalState.OPEN:
-        return [Blocker("nothing_to_decide", f"The move is {move.status}; nothing of it waits for a decision.")]
+        return [Blocker("nothing_to_decide", f"The move is {_words(move)}; nothing of it waits for a decision.")]
     if approval.expires_at <= now:
         return [Blocker("expired", "The request has expired: nobody decided on it in time.", "Ask for it anew.")]
     return []
@@ -185,7 +190,7 @@ def forbids_owner(group: str) -> Blocker | None:
 def forbids_abort(move: AppMigration) -> list[Blocker]:
     """Before the pivot only."""
     if move.status in TERMINAL or move.status == Status.ABORTING:
-        return [Blocker("not_abortable", f"The move is {move.status}; there is nothing to abort.")]
+        return [Blocker("not_abortable", f"The move is {_words(move)}; there is nothing to abort.")]
     if move.pivot_at:
         return [
             Blocker(
@@ -205,7 +210,7 @@ def _forward_first(move: AppMigration) -> str:
 def forbids_retry(move: AppMigration) -> list[Blocker]:
     """Only what is held."""
     if move.status != Status.HELD:
-        return [Blocker("not_held", f"The move is {move.status}; only a held move can be tried again.")]
+        return [Blocker("not_held", f"The move is {_words(move)}; only a held move can be tried again.")]
     return []
 
 
@@ -218,7 +223,7 @@ def forbids_reverse(move: AppMigration, replica: SourceReplica | None, facts: Mo
         return [
             Blocker(
                 "not_completed",
-                f"The move is {move.status}; only a completed move can be reversed.",
+                f"The move is {_words(move)}; only a completed move can be reversed.",
                 _forward_first(move) if move.pivot_at else "Abort it instead, or wait until it is completed.",
             )
         ]
@@ -235,7 +240,7 @@ def forbids_teardown(move: AppMigration, replica: SourceReplica | None, active: 
         found = [
             Blocker(
                 "move_active",
-                f"Move {active.id} of {move.app} is {active.status} and needs the replica.",
+                f"Move {active.id} of {move.app} is {_words(active)} and needs the replica.",
                 "Wait for it, or abort it.",
             )
         ]

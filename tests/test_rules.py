@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -128,6 +129,19 @@ def test_teardown_without_the_name_typed(app: App) -> None:
     with pytest.raises(InvalidInput, match="confirm"):
         actions.teardown(move_id=move.pk, acting_user=None, reason="a test", confirm="shp")
     assert SourceReplica.objects.get().state == ReplicaState.RETAINED
+
+
+@pytest.mark.parametrize("act", [actions.retry, actions.reverse])
+def test_a_sentence_names_the_status_in_words(app: App, act: Callable[..., object]) -> None:
+    move = request()
+    AppMigration.objects.filter(pk=move.pk).update(status=Status.AWAITING_APPROVAL)
+    for refused, given in (
+        (act, {"move_id": move.pk}),
+        (actions.request_move, {"app_slug": "shop", "dest_slug": "ap-south-1"}),
+    ):
+        with pytest.raises(Refused) as caught:
+            refused(**given, acting_user=None, reason="a test")
+        assert "is awaiting approval;" in caught.value.reason
 
 
 def test_retry_of_what_is_not_held(app: App) -> None:
