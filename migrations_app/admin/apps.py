@@ -69,10 +69,14 @@ class AppAdmin(WithTrail, Recorded, Exported, NeverDeleted):
         )
 
     def get_fields(self, request: HttpRequest, obj: App | None = None) -> Any:
-        return [*_FIELDS, "move"] if obj else _FIELDS
+        if obj is None:
+            return _FIELDS
+        # To who may only look, Django names the owner with a link to the team's page.
+        links_team = self.has_change_permission(request, obj) or user_of(request).has_perm("auth.view_group")
+        return [name if name != "owner" or links_team else "team" for name in (*_FIELDS, "move")]
 
     def get_readonly_fields(self, request: HttpRequest, obj: App | None = None) -> list[str]:
-        return ["slug", "region", "database", "move"] if obj else []
+        return ["slug", "region", "database", "team", "move"] if obj else []
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "owner":

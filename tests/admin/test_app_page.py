@@ -6,7 +6,7 @@ import re
 from datetime import datetime, timedelta
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -207,3 +207,14 @@ def test_names_on_the_map_are_escaped(old: App, now: datetime, operator: User) -
     move = moved(old, "eu-west-1", now - 50 * DAY)
     SourceReplica.objects.filter(migration=move).update(problem="<script>1</script>")
     assert "<script>1" not in the_page(operator, old)
+
+
+def test_the_team_is_a_link_for_those_only_who_may_look_at_it(shop: App, operator: User) -> None:
+    team = reverse("admin:auth_group_change", args=[shop.owner_id])
+    viewer = person("vera", "Viewer", "team-a")
+    html = the_page(viewer, shop)
+    assert "team-a" in html
+    assert team not in html
+    viewer.user_permissions.add(Permission.objects.get(codename="view_group"))
+    assert team in the_page(User.objects.get(pk=viewer.pk), shop)
+    assert 'name="owner"' in the_page(operator, shop)
