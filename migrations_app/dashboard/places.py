@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.http import HttpRequest
 from django.urls import reverse
 
@@ -22,6 +22,7 @@ _LISTS = [
     ("Alarms", Alarm),
     ("Audit", AuditEvent),
     ("People", User),
+    ("Teams", Group),
 ]
 
 

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import timedelta
+from urllib.parse import parse_qsl
 
 import pytest
 from django.conf import LazySettings
 from django.contrib.auth.models import User
 from django.core.cache import cache
 from django.db.models.functions import Now
+from django.urls import reverse
 
 from migrations_app import actions
+from migrations_app.dashboard import overview_blocks
 from migrations_app.models import App, AppMigration, Region, SourceReplica, StepRun
 from migrations_app.states import RunStatus, Status
 from tests import on_paper
@@ -137,6 +140,36 @@ def test_every_block_that_is_empty_says_so_and_what_to_do(operator: User, reques
         assert said in inside[1]
         assert inside[1].count("<a ") == 1, name
     assert 'id="held"' not in html
+
+
+@pytest.mark.parametrize(
+    ("name", "among", "others"),
+    [("running", [Status.RUNNING, Status.ABORTING], Status.QUEUED), ("scheduled", [Status.QUEUED], Status.RUNNING)],
+)
+def test_more_leads_to_just_those(
+    name: str, among: list[Status], others: Status, operator: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(overview_blocks, "MOST", 1)
+    monkeypatch.setattr(overview_blocks, "FEW", 1)
+    for number in range(4):
+        on_paper.move(on_paper.app(f"one-{number}"), status=among[number % len(among)])
+    on_paper.move(on_paper.app("another"), status=others)
+    more = re.search(r'And <a href="([^"?]*)\?([^"]*)">3 more</a>', block(overview(operator), name))
+    assert more is not None
+    html = page(operator, "migrations_app_appmigration_changelist", **dict(parse_qsl(more[2]))).content.decode()
+    assert [f">one-{number}<" in html for number in range(4)] == [True] * 4
+    assert ">another<" not in html
+
+
+def test_without_regions_nobody_is_led_where_they_may_not_go(operator: User) -> None:
+    regions = block(overview(operator), "regions")
+    assert "No region is on the books. An admin adds them." in regions
+    assert reverse("admin:migrations_app_region_add") not in regions
+
+
+def test_teams_are_a_place_for_those_who_may_look_at_them(admin: User, operator: User) -> None:
+    found = {user: re.findall(r'<a href="([^"]*)"[^>]*>Teams</a>', overview(user)) for user in (admin, operator)}
+    assert found == {admin: [reverse("admin:auth_group_changelist")], operator: []}
 
 
 def test_moves_and_apps_of_other_teams_are_neither_shown_nor_counted(shop: App) -> None:
