@@ -1,13 +1,14 @@
-"""Where a request comes from, for the audit trail, and what time it is there."""
+"""Where a request comes from, for the audit trail, and what time it is there; what no request may carry."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.core.exceptions import BadRequest
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils import timezone
 
 from migrations_app.origin import acting_from
@@ -24,6 +25,23 @@ def origin_middleware(get_response: GetResponse) -> GetResponse:
             return get_response(request)
 
     return middleware
+
+
+def nul_middleware(get_response: GetResponse) -> GetResponse:
+    """A NUL is in nothing that a browser sends by itself, and the database takes none: no view is asked."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if any("\0" in text for fields in (request.GET, request.POST) for text in _texts(fields)):
+            raise BadRequest("There is a NUL in the address or the form.")
+        return get_response(request)
+
+    return middleware
+
+
+def _texts(fields: QueryDict) -> Iterator[str]:
+    """The names of the fields, and every value of each."""
+    for name, values in fields.lists():
+        yield from (name, *map(str, values))
 
 
 def address_of(request: HttpRequest) -> str:

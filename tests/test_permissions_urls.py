@@ -69,6 +69,7 @@ def verb_page(verb: str, post: int = 400) -> Page:
 MOVE = "admin/migrations_app/appmigration"
 PAGES = {
     "healthz": Page(),
+    "favicon.ico": Page(ok=(302, 302)),
     "": Page(ok=(302, 302)),
     "admin/": Page(),
     "admin/login/": Page(ok=(302, 200)),
@@ -118,7 +119,7 @@ PAGES = {
 }
 FRAGMENTS = ("/live/", "/where/", "/look/")
 """What the browser asks for by itself: it is told that nobody is logged in, and gets no login form."""
-OPEN_TO_ALL = {"healthz", "admin/login/"}
+OPEN_TO_ALL = {"healthz", "favicon.ico", "admin/login/"}
 
 
 def routes(patterns: Any = None, before: str = "") -> Iterator[str]:
@@ -248,7 +249,7 @@ def test_whoever_is_not_of_the_staff_is_sent_to_the_login(here: World, whoever: 
         assert "shop" not in body(response)
     assert everything() == before
     assert client.get("/").headers["Location"] == "/admin/"
-    assert [client.get(f"/{route}").status_code for route in sorted(OPEN_TO_ALL)] == [200, 200]
+    assert [client.get(f"/{route}").status_code for route in sorted(OPEN_TO_ALL)] == [200, 302, 200]
 
 
 @pytest.mark.parametrize("who", [*ROLES, "superuser"])

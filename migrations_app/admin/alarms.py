@@ -50,7 +50,8 @@ class AlarmAdmin(Listed, LookOnly):
         return alarms.in_sight_of(user_of(request))
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
-        return lookup.partition("__")[0] in (StandingFilter.parameter_name, "code", "since", "region")
+        is_shown = lookup.partition("__")[0] in (StandingFilter.parameter_name, "code", "since", "region")
+        return is_shown and super().lookup_allowed(lookup, value, request)
 
     def get_fields(self, request: HttpRequest, obj: Alarm | None = None) -> Any:
         return ["code", "sentence", "hint", ("since_shown", "seen", "ended"), ("region_page", "move_page")]

@@ -18,6 +18,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
 from migrations_app import spreadsheet
+from migrations_app.admin.lookups import PlainLookups
 
 MOST_LISTED = 10_000
 """Of a longer list only these are counted and can be leafed through; as a file there are all."""
@@ -61,7 +62,7 @@ class Lean(ChangeList):
         return super().get_queryset(*args, **kwargs).defer(*self.model_admin.list_defer)
 
 
-class Listed(admin.ModelAdmin):
+class Listed(PlainLookups):
     """The list's template is templates/admin/change_list.html."""
 
     list_per_page = 50

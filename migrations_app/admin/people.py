@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
 
+from migrations_app.admin.lookups import PlainLookups
 from migrations_app.admin.recording import Recorded
 from migrations_app.admin.sight import NeverDeleted
 from migrations_app.admin.trail import WithTrail
@@ -24,7 +25,7 @@ admin.site.unregister([User, Group])
 
 
 @admin.register(User)
-class PersonAdmin(WithTrail, Recorded, NeverDeleted, UserAdmin):
+class PersonAdmin(WithTrail, Recorded, NeverDeleted, PlainLookups, UserAdmin):
     """Who leaves is made inactive: the audit trail names them. Only a superuser makes or changes a superuser."""
 
     list_display = ["username", "email", "roles", "teams", "is_active", "is_superuser", "last_login"]
@@ -60,7 +61,7 @@ class PersonAdmin(WithTrail, Recorded, NeverDeleted, UserAdmin):
 
 
 @admin.register(Group)
-class TeamAdmin(WithTrail, Recorded, GroupAdmin):
+class TeamAdmin(WithTrail, Recorded, PlainLookups, GroupAdmin):
     """Teams, and the five roles, which stay and keep their names. What a group may do only a superuser changes, and
     the roles with it."""
 

@@ -82,7 +82,8 @@ class RegionAdmin(WithTrail, Recorded, Exported, NeverDeleted):
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
         """By its own fields only: filtered by an app or a move, the list would tell where another team's lives."""
-        return lookup.partition("__")[0] in {field.name for field in Region._meta.fields}
+        is_own = lookup.partition("__")[0] in {field.name for field in Region._meta.fields}
+        return is_own and super().lookup_allowed(lookup, value, request)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Region | None = None) -> list[str]:
         return ["slug"] if obj else []
