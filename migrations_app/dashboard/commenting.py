@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods
 from migrations_app import actions
 from migrations_app.dashboard.confirming import as_http
 from migrations_app.dashboard.display import page_of
+from migrations_app.dashboard.session_lock import kept
 from migrations_app.dashboard.viewer import user_of
 from migrations_app.errors import InvalidInput
 from migrations_app.models import AppMigration
@@ -32,12 +33,17 @@ def comment(request: HttpRequest, move_id: UUID) -> HttpResponse:
         move = actions.comment(move_id=move_id, acting_user=user_of(request), text=text)
     except InvalidInput as error:
         messages.error(request, f"{error.reason} {error.hint}")
-        request.session[_DRAFT.format(move_id)] = text[:_LONGEST_DRAFT]
+        with kept(request.session):
+            request.session[_DRAFT.format(move_id)] = text[:_LONGEST_DRAFT]
         move = AppMigration(pk=move_id)
     return redirect(f"{page_of(move)}#comments")
 
 
 def draft(request: HttpRequest, move: AppMigration) -> str:
     """What was refused a moment ago, for the form to show once more; it is told once."""
-    kept: str = request.session.pop(_DRAFT.format(move.pk), "")
-    return kept
+    name = _DRAFT.format(move.pk)
+    if name not in request.session:
+        return ""
+    with kept(request.session):
+        text: str = request.session.pop(name, "")
+    return text

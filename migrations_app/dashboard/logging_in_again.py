@@ -12,6 +12,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
+from migrations_app.dashboard.session_lock import kept
 from migrations_app.dashboard.viewer import user_of
 from migrations_app.models import App
 from migrations_app.permissions import Verb
@@ -62,15 +63,19 @@ class Proof(forms.Form):
                 "You have no password here. Ask an admin to set one, or somebody who has one to do this.",
                 code="no_password",
             )
+        with kept(session):  # counted before it is checked: of many at once no more than TRIES are
+            tries = session[_WRONG] = session.get(_WRONG, 0) + 1
+        if tries > TRIES:
+            raise forms.ValidationError("The password was wrong too often.", code="too_often")
         known = authenticate(
             self.request, username=user.get_username(), password=self.cleaned_data.pop("password", None)
         )
         if known is None or known.pk != user.pk:
-            session[_WRONG] = session.get(_WRONG, 0) + 1
-            left = TRIES - session[_WRONG]
+            left = TRIES - tries
             more = "Once more" if left == 1 else f"{left} more times"
             raise forms.ValidationError(f"That is not your password. {more}, and you are logged out.", code="wrong")
-        session.pop(_WRONG, None)
+        with kept(session):
+            session.pop(_WRONG, None)
         if known.password != user.password:  # hashed anew on the way, as Django does when it hashes better than before
             update_session_auth_hash(self.request, known)
         return ""

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import re
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from django.contrib.auth.hashers import MD5PasswordHasher
 from django.contrib.auth.models import User
+from django.contrib.sessions.exceptions import SessionInterrupted
+from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
 from migrations_app import actions
-from migrations_app.dashboard.logging_in_again import TRIES
+from migrations_app.dashboard import logging_in_again
+from migrations_app.dashboard.logging_in_again import TRIES, Proof
+from migrations_app.dashboard.session_lock import kept
 from migrations_app.models import App, AppMigration, Approval, AuditEvent, SourceReplica
 from migrations_app.states import Act, ApprovalState, ReplicaState
 from tests import on_paper
@@ -180,3 +186,55 @@ def test_whose_password_is_hashed_anew_on_the_way_stays_logged_in(done: AppMigra
     assert client.post(address, MEANT | {"confirm": "shp"}).status_code == 400
     assert User.objects.get(pk=operator.pk).password != operator.password
     assert client.get(address).status_code == 200
+
+
+@pytest.mark.django_db(transaction=True)
+def test_many_at_once_have_no_more_tries_than_one_after_the_other(
+    done: AppMigration, operator: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many, checked = 2 * TRIES, []
+
+    def checks(*_: object, password: str, **__: object) -> None:
+        checked.append(password)
+
+    monkeypatch.setattr(logging_in_again, "authenticate", checks)
+    first = Client()
+    first.force_login(operator)
+    address = reverse(f"admin:{verb('teardown')}", args=[done.pk])
+    together = threading.Barrier(many)
+    monkeypatch.setattr(Proof, "clean_confirm", lambda _: together.wait(10))
+
+    def guess(number: int) -> int:
+        client = Client(raise_request_exception=False)
+        client.cookies.update(first.cookies)
+        try:
+            return client.post(address, MEANT | {"password": f"guess {number}"}).status_code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(many) as pool:
+        answers = list(pool.map(guess, range(many)))
+    assert len(checked) <= TRIES
+    assert set(answers) <= {302, 400}
+    assert first.get(address).status_code == 302, "the session is over"
+
+
+def test_what_another_request_writes_meanwhile_does_not_take_a_try_back(operator: User) -> None:
+    client = Client()
+    client.force_login(operator)
+    early, late = client.session, client.session
+    assert early.get("tries") == late.get("tries")
+    with kept(early):
+        early["tries"] = 1
+    with kept(late):
+        late["draft"] = "hello"
+    assert (client.session["tries"], client.session["draft"], late.modified) == (1, "hello", False)
+
+
+def test_a_session_that_is_over_is_not_written_again(operator: User) -> None:
+    client = Client()
+    client.force_login(operator)
+    session = client.session
+    client.logout()
+    with pytest.raises(SessionInterrupted), kept(session):
+        pytest.fail("it is over")
