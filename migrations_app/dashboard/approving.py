@@ -9,11 +9,13 @@ from typing import Any
 from migrations_app import queries
 from migrations_app.dashboard.buttons import address_of, label_of
 from migrations_app.dashboard.consent import asked_by, begins, bound_to
+from migrations_app.dashboard.display import moment, who
 from migrations_app.dashboard.risks import headline, rehearsal_of, risks_of, tone_of, way_back
+from migrations_app.errors import Blocker
 from migrations_app.models import AppMigration, Approval
 from migrations_app.permissions import Verb
 from migrations_app.queries import Offer
-from migrations_app.states import STARTS, Act, Kind
+from migrations_app.states import STARTS, Act, ApprovalState, Kind
 
 _NOTHING_FOUND = {"failed": 0, "warned": 0}
 
@@ -35,7 +37,6 @@ def approval_page(
     mine, reject = offers.get(Verb.APPROVE), offers.get(Verb.REJECT)
     is_own = mine is not None and "own_request" in [blocker.code for blocker in mine.blockers]
     return {
-        "approval": approval,
         "asked_by": asked_by(approval),
         "sentence": headline(act, move),
         "risks": risks,
@@ -51,3 +52,16 @@ def approval_page(
         "bound_to": bound_to(approval),
         "starts": starts,
     }
+
+
+def closed(approval: Approval, *, follows: bool) -> Blocker:
+    """What became of a request, for whoever decides on it too late; `follows`: another one waits by now."""
+    of, by = f"The request for this {approval.act}", approval.decided_by
+    ends = {
+        ApprovalState.EXPIRED: f"{of} expired at {moment(approval.expires_at)}.",
+        ApprovalState.VOID: f"{of} became void{'' if by else f' at {moment(approval.decided_at)}'}.",
+    }
+    hint = "Another request waits by now: read it before you decide." if follows else "There is nothing to decide."
+    decided = f"This {approval.act} was {approval.state} by {who(by.get_username() if by else None)}"
+    state = ApprovalState(approval.state)
+    return Blocker("decided_meanwhile", ends.get(state, f"{decided} at {moment(approval.decided_at)}."), hint)
