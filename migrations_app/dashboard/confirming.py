@@ -18,6 +18,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 
 from migrations_app import actions, permissions
 from migrations_app.dashboard.approving import approval_page
+from migrations_app.dashboard.before_reverse import way_back_now
 from migrations_app.dashboard.buttons import is_dangerous, label_of
 from migrations_app.dashboard.consent import facts_of, void_sentences
 from migrations_app.dashboard.display import page_of
@@ -127,6 +128,7 @@ def _page(
         "said": ahead.said if verb not in ABOUT_A_REQUEST else "",
         "sentences": ahead.sentences,
         "outcome": ahead.outcome,
+        "way_back_now": way_back_now(move) if verb is Verb.REVERSE and not blockers else [],
         "asks_first": ahead.asks_first,
         "stopped_by": ahead.stopped_by,
         "approval": approval,

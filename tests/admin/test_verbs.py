@@ -258,6 +258,56 @@ def test_the_page_after_a_decision_says_what_comes_of_it(waiting: AppMigration, 
     assert "You rejected the teardown." in after("reject", done, reason="not yet")
 
 
+# -- the way back, before a reverse ------------------------------------------------------------------------------------
+
+
+def test_the_page_before_a_reverse_says_how_far_the_replica_is_behind(shop: App, operator: User) -> None:
+    move = on_paper.completed(shop)
+    assert "How far us-east-1 is behind is not known." in page(operator, verb("reverse"), move.pk).content.decode()
+    SourceReplica.objects.update(
+        lag_bytes=12_000, lag_seconds=0.4, watched_at=database_now() - timedelta(minutes=3), problem="it <b>lags</b>"
+    )
+    first = page(operator, verb("reverse"), move.pk)
+    assert re.search(
+        r"us-east-1 is 12.0 kB, 0.4 s behind; read <time [^>]*>3 min \d\d s</time> ago\.", first.content.decode()
+    )
+    assert "it &lt;b&gt;lags&lt;/b&gt;" in first.content.decode()
+    assert "The way back now" not in page(operator, verb("teardown"), move.pk).content.decode()
+    SourceReplica.objects.update(lag_bytes=13_000, watched_at=Now())
+    assert send(operator, verb("reverse"), move.pk, **carried_by(first), reason="slow").status_code == 302, (
+        "figures that change by themselves are no change"
+    )
+
+
+def test_the_page_before_a_reverse_says_for_how_long_earlier_ones_blocked_writes(shop: App, operator: User) -> None:
+    move = on_paper.completed(shop)
+    assert "Writes are blocked for about" not in page(operator, verb("reverse"), move.pk).content.decode()
+    ended, before = database_now(), on_paper.completed(on_paper.app("blog"))
+    AppMigration.objects.create(
+        app=before.app,
+        reverses=before,
+        kind="reverse",
+        strategy="reverse",
+        source_region=move.dest_region,
+        dest_region=move.source_region,
+        reason="a test",
+        status=Status.COMPLETED,
+        pivot_at=ended,
+        completed_at=ended,
+        writes_blocked_at=ended - timedelta(seconds=2),
+        writes_unblocked_at=ended,
+    )
+    html = page(operator, verb("reverse"), move.pk).content.decode()
+    assert "Writes are blocked for about 2.0 s, by 1 earlier reverse from eu-west-1 to us-east-1." in html
+
+
+def test_a_held_move_that_is_only_undone_tells_of_no_replica(shop: App, operator: User) -> None:
+    move = on_paper.move(shop, status=Status.HELD, pivot_at=Now(), current_step="flipping_routing")
+    html = page(operator, verb("reverse"), move.pk).content.decode()
+    assert "has not taken any write" in html
+    assert "The way back now" not in html
+
+
 # -- what will happen has changed meanwhile ----------------------------------------------------------------------------
 
 
