@@ -110,7 +110,7 @@ class RegionAdmin(WithTrail, Recorded, Exported, NeverDeleted):
 
     @admin.display(description="moves under way", ordering="concurrent_moves")
     def moves_now(self, region: Any) -> str:
-        return unbroken(f"{_now(region).moves} of {region.concurrent_moves}")
+        return unbroken(_now(region).moves_in_words)
 
     @admin.display(description="replicas")
     def replicas_there(self, region: Any) -> str:

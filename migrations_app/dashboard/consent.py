@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from django.utils.html import format_html
+
 from migrations_app import approvals, estimates
-from migrations_app.dashboard.display import NOTHING, link, moment, who
+from migrations_app.dashboard.display import NOTHING, clock, link, who
 from migrations_app.models import App, AppMigration, Approval, AuditEvent, Region
 from migrations_app.states import STARTS, Act, ApprovalState, Status, start_of
 
@@ -30,17 +32,21 @@ def time_limit(approval: Approval) -> tuple[str, datetime] | None:
 def waits_sentence(approval: Approval, move: AppMigration) -> str:
     """Of a request about a move or its replica that changes nothing while it waits."""
     of = f"the replica in {move.source_region}" if approval.act == Act.TEARDOWN else f"this {move.kind}"
-    return (
-        f"The {approval.act} of {of} waits for approval: {asked_by(approval)} asked for it at "
-        f"{moment(approval.requested_at)}. Nothing happens until somebody else approves it. It is to be decided by "
-        f"{moment(approval.expires_at)}."
+    return format_html(
+        "The {} of {} waits for approval: {} asked for it at {}. Nothing happens until somebody else approves it. "
+        "It is to be decided by {}.",
+        approval.act,
+        of,
+        asked_by(approval),
+        clock(approval.requested_at),
+        clock(approval.expires_at),
     )
 
 
 def void_sentences(move: AppMigration) -> list[str]:
     """When and why earlier approvals of the move became void, the last first."""
     return [
-        f"An earlier approval of this {move.kind} became void at {moment(event.at)}. {event.reason}"
+        format_html("An earlier approval of this {} became void at {}. {}", move.kind, clock(event.at), event.reason)
         for event in AuditEvent.objects.filter(migration=move, verb="void_approval").order_by("-id")
     ]
 
@@ -56,12 +62,12 @@ def facts_of(approval: Approval, move: AppMigration, now: datetime, *, to_approv
         ("strategy", " – ".join(filter(None, (subject["strategy"], move.strategy_reason)))),
         *([("expected", estimates.in_words(move.estimate))] if approval.act in STARTS and move.estimate else []),
         *(_times(approval, move, now) if approval.act in STARTS else []),
-        ("asked for by", f"{asked_by(approval)}, at {moment(approval.requested_at)}"),
+        ("asked for by", format_html("{}, at {}", asked_by(approval), clock(approval.requested_at))),
         ("reason", approval.reason),
-        ("to be decided by", moment(approval.expires_at)),
+        ("to be decided by", clock(approval.expires_at)),
     ]
     if to_approve and approval.act in STARTS:
-        facts.append(("the approval would be valid until", moment(approvals.valid_until(move, now))))
+        facts.append(("the approval would be valid until", clock(approvals.valid_until(move, now))))
     return facts
 
 
@@ -70,14 +76,14 @@ def _times(approval: Approval, move: AppMigration, now: datetime) -> list[tuple[
     earliest = approvals.earliest_start(move, now)
     facts = []
     if wanted and wanted > now and wanted != earliest:
-        facts.append(("not before", moment(wanted)))
+        facts.append(("not before", clock(wanted)))
     windows = [] if move.reverses_id else [place for place in (move.source_region, move.dest_region) if place.window]
     if windows:
         facts.append(("maintenance windows", "; ".join(f"{place}: {place.window}" for place in windows)))
     if earliest is None:
         facts.append(("earliest start", "never: the maintenance windows of the two regions are never open together"))
     elif earliest > now:
-        facts.append(("earliest start", moment(earliest)))
+        facts.append(("earliest start", clock(earliest)))
     return facts
 
 

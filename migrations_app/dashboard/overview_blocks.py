@@ -12,11 +12,12 @@ from django.contrib.auth.models import User
 from migrations_app import alarms, approvals, queries, workers
 from migrations_app.dashboard.display import badge, page_of, size
 from migrations_app.dashboard.live import Fragment
-from migrations_app.dashboard.regions_now import UNDER_WAY, RegionNow
+from migrations_app.dashboard.regions_now import UNDER_WAY, RegionNow, add_alarms
 from migrations_app.dashboard.running import running
 from migrations_app.dashboard.standing import writes_of
 from migrations_app.models import Alarm, AppMigration, Region, SourceReplica
 from migrations_app.models.alarm import AlarmCode
+from migrations_app.permissions import sees_every_team
 from migrations_app.states import ReplicaState, Status
 
 MOST, FEW = 30, 8
@@ -101,17 +102,16 @@ def _regions(user: User, places: list[Region], moves: list[AppMigration], wrong:
     under_way = Counter(
         region for move in moves if move.status in UNDER_WAY for region in (move.source_region_id, move.dest_region_id)
     )
-    at_work, apps = workers.alive(), queries.apps_by_region(viewer=user)
-    return [
-        {
-            "page": page_of(region),
-            "now": RegionNow(
-                region,
-                apps=apps.get(region.pk, 0),
-                moves=under_way[region.pk],
-                workers=None if at_work is None else at_work[region.slug],
-                alarms=[alarm for alarm in wrong if alarm.region_id == region.pk],
-            ),
-        }
+    at_work, apps, of_all = workers.alive(), queries.apps_by_region(viewer=user), sees_every_team(user)
+    found = {
+        region.pk: RegionNow(
+            region,
+            apps=apps.get(region.pk, 0),
+            moves=under_way[region.pk],
+            workers=None if at_work is None else at_work[region.slug],
+            of_all=of_all,
+        )
         for region in places
-    ]
+    }
+    add_alarms(found, user, wrong)
+    return [{"page": page_of(now.region), "now": now} for now in found.values()]

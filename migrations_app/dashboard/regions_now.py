@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -24,8 +25,8 @@ UNDER_WAY = ACTIVE - {Status.AWAITING_APPROVAL, Status.QUEUED}
 
 @dataclass
 class RegionNow:
-    """Apps, moves under way and open replicas are those that the viewer sees. `workers` is None while Redis does not
-    answer, `alarms` where none is shown but nobody can say that there is none."""
+    """Apps, moves under way and open replicas are those that the viewer sees; `of_all`: of every team. `workers` is
+    None while Redis does not answer, `alarms` where none is shown but nobody can say that there is none."""
 
     region: Region
     apps: int = 0
@@ -34,6 +35,7 @@ class RegionNow:
     replica_bytes: int = 0
     workers: int | None = None
     alarms: list[Alarm] | None = field(default_factory=list)
+    of_all: bool = True
 
     @property
     def monthly_cost_usd(self) -> Decimal:
@@ -73,6 +75,11 @@ class RegionNow:
         return list_of(Alarm, region__id__exact=self.region.pk)
 
     @property
+    def moves_in_words(self) -> str:
+        """How many are under way, of those that may be; who does not see every team is told of what they see."""
+        return f"{self.moves} of {self.region.concurrent_moves}" if self.of_all else f"{self.moves} seen"
+
+    @property
     def replicas_in_words(self) -> str:
         """Count, size and cost."""
         if not self.replicas:
@@ -82,7 +89,7 @@ class RegionNow:
 
 def regions_now(regions: Iterable[Region], viewer: User | None) -> list[RegionNow]:
     """For each of the regions, in their order."""
-    found = {region.pk: RegionNow(region) for region in regions}
+    found = {region.pk: RegionNow(region, of_all=sees_every_team(viewer)) for region in regions}
     apps = visible_apps(viewer).filter(region__in=found).order_by()
     for pk, count in apps.values_list("region").annotate(Count("pk")):
         found[pk].apps = count
@@ -94,7 +101,7 @@ def regions_now(regions: Iterable[Region], viewer: User | None) -> list[RegionNo
     for pk, count, total in kept.values_list("region").annotate(Count("pk"), Sum("size_bytes")):
         found[pk].replicas, found[pk].replica_bytes = count, total
     _add_workers(found.values())
-    _add_alarms(found, viewer)
+    add_alarms(found, viewer, alarms.now_open(viewer))
     return list(found.values())
 
 
@@ -104,10 +111,12 @@ def _add_workers(found: Iterable[RegionNow]) -> None:
         now.workers = None if listening is None else listening[now.region.slug]
 
 
-def _add_alarms(found: dict[int, RegionNow], viewer: User | None) -> None:
-    """That there is none can be told only to those who would be shown it, and while the reconciler looks."""
-    raised = alarms.now_open(viewer)
-    silent = any(alarm.code == AlarmCode.RECONCILER_SILENT for alarm in raised)
-    for now in found.values():
-        here = [alarm for alarm in raised if alarm.region_id == now.region.pk]
-        now.alarms = here if sees_every_team(viewer) and not silent else here or None
+def add_alarms(found: Mapping[int, RegionNow], viewer: User | None, raised: Iterable[Alarm]) -> None:
+    """Of those `raised`, as alarms.now_open() has them. That there is none can be told only to those who would be shown
+    it, and while the reconciler looks."""
+    here: dict[int | None, list[Alarm]] = defaultdict(list)
+    for alarm in raised:
+        here[alarm.region_id].append(alarm)
+    silent = any(alarm.code == AlarmCode.RECONCILER_SILENT for alarm in here[None])
+    for pk, now in found.items():
+        now.alarms = here[pk] if sees_every_team(viewer) and not silent else here[pk] or None

@@ -21,8 +21,14 @@
     return `${s} s`;
   }
 
-  // The server's clock counts, not this machine's: every answer tells what time it is there, to the second.
+  // The server's clock counts, not this machine's: every page and every answer tells what time it is there, to the
+  // second. `ahead`: seconds that it is ahead of this machine's; less than two may be the way the answer took.
   let ahead = 0;
+
+  function setClock(seconds) {
+    const by = seconds - Date.now() / 1000;
+    ahead = Math.abs(by) > 2 ? by : 0;
+  }
 
   function tick() {
     const now = Date.now() / 1000 + ahead;
@@ -37,6 +43,7 @@
 
   let fresh = Date.now();
   let trouble = "";
+  let gone = false; // asking again would bring nothing else
   const live = () => document.getElementById("live");
 
   function showFreshness() {
@@ -52,7 +59,10 @@
         ? `${trouble || "The portal does not answer."} What you see is ${ticking(age)} old; buttons are off until it is fresh.`
         : `Updated ${ticking(age)} ago`;
     const state = over ? "over" : stale ? "stale" : "fresh";
-    if (shown.dataset.state !== state) shown.dataset.state = state;
+    if (shown.dataset.state !== state) {
+      shown.dataset.state = state;
+      tell();
+    }
     shown.textContent = said;
     for (const button of document.querySelectorAll("[data-acts]")) shut(button, stale);
   }
@@ -78,6 +88,10 @@
     if (button) event.preventDefault();
   });
 
+  document.addEventListener("htmx:beforeRequest", (event) => {
+    if (gone && event.target === live()) event.preventDefault();
+  });
+
   document.addEventListener("htmx:afterRequest", (event) => {
     if (event.target !== live()) return;
     const { xhr } = event.detail;
@@ -85,11 +99,13 @@
       fresh = Date.now();
       trouble = "";
       const date = Date.parse(xhr.getResponseHeader("Date"));
-      if (!Number.isNaN(date) && Math.abs(date - Date.now()) > 2000) ahead = (date - Date.now()) / 1000;
+      if (!Number.isNaN(date)) setClock(date / 1000);
     } else if (xhr && xhr.status === 401) {
       trouble = "You are logged out; reload to log in.";
+      gone = true;
     } else if (xhr && (xhr.status === 403 || xhr.status === 404)) {
       trouble = "You may not see this any more.";
+      gone = true;
     } else {
       trouble = "The portal does not answer.";
     }
@@ -107,6 +123,15 @@
     if (details?.id) opened.set(details.id, !details.open);
   });
 
+  // What finds the same thing again, or nothing: never another button.
+  function placeOf(element, target) {
+    const by = (id) => `#${CSS.escape(id)}`;
+    if (element.id) return by(element.id);
+    if (element.matches("summary") && element.parentElement.id) return `${by(element.parentElement.id)} > summary`;
+    const href = element.getAttribute("href");
+    return href ? `${by(target.id)} a[href="${CSS.escape(href)}"]` : null;
+  }
+
   document.addEventListener("htmx:oobBeforeSwap", (event) => {
     const { fragment, target } = event.detail;
     for (const details of fragment.querySelectorAll("details[id]"))
@@ -116,21 +141,22 @@
       read.set(log.closest("details").id, atEnd ? undefined : log.scrollTop);
     }
     const active = document.activeElement;
-    if (target.contains(active)) stood = [active.closest("[id]").id, active.tagName];
+    if (target.contains(active)) stood = placeOf(active, target);
   });
 
   document.addEventListener("htmx:oobAfterSwap", () => {
     for (const log of document.querySelectorAll("details[open] [data-tail]"))
       log.scrollTop = read.get(log.closest("details").id) ?? log.scrollHeight;
-    if (stood) document.getElementById(stood[0])?.querySelector(stood[1])?.focus({ preventScroll: true });
+    if (stood) document.querySelector(stood)?.focus({ preventScroll: true });
     stood = null;
     tell();
     mark(current, false);
   });
 
   function tell() {
-    const { title, tone } = live()?.dataset ?? {};
+    let { title, tone } = live()?.dataset ?? {};
     if (!title) return;
+    if (document.getElementById("freshness")?.dataset.state === "stale") [title, tone] = [`⚠ stale: ${title}`, "ask"];
     document.title = document.title.replace(/^.*(?= \| )/, () => title);
     const icon = document.getElementById("icon");
     const address = icon.getAttribute("href").replace(/[^/]+\.svg/, `${tone}.svg`);
@@ -145,7 +171,7 @@
   }
 
   function reveal() {
-    const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+    const target = location.hash && document.getElementById(location.hash.slice(1));
     if (!target) return;
     for (let at = target; at; at = at.parentElement) if (at.matches("details")) open(at);
     const inside = target.querySelector(":scope > details");
@@ -211,6 +237,7 @@
 
   addEventListener("hashchange", reveal);
   document.documentElement.classList.add("has-script");
+  setClock(Number(document.querySelector('meta[name="now"]').content));
   reveal();
   for (const log of document.querySelectorAll("details[open] [data-tail]")) log.scrollTop = log.scrollHeight;
   tell();

@@ -13,7 +13,8 @@ from django.core.cache import cache
 from django.db.models.functions import Now
 
 from migrations_app import actions
-from migrations_app.models import App, AppMigration, Region, SourceReplica, StepRun
+from migrations_app.engine.reconciler import HEARTBEAT
+from migrations_app.models import App, AppMigration, Heartbeat, Region, SourceReplica, StepRun
 from migrations_app.states import RunStatus, Status
 from tests import on_paper
 from tests.admin.pages import page
@@ -147,7 +148,7 @@ def test_moves_and_apps_of_other_teams_are_neither_shown_nor_counted(shop: App) 
     home = Region.objects.get(slug="us-east-1")
     row = re.search(rf'<tr id="region-{home.slug}".*?</tr>', html, re.DOTALL)
     assert row is not None
-    assert re.findall(r'<td class="count">([^<]*)</td>', row[0])[:2] == ["0", f"0 of {home.concurrent_moves}"]
+    assert re.findall(r'<td class="count">([^<]*)</td>', row[0])[:2] == ["0", "0 seen"]
 
 
 def test_who_has_no_role_is_told_so(shop: App) -> None:
@@ -183,3 +184,11 @@ def test_what_waits_for_me_is_never_kept(shop: App, requester: User, approver: U
     actions.request_move(app_slug="shop", dest_slug="eu-west-1", acting_user=requester, reason="closer")
     assert "Look and decide" in block(overview(approver), "waiting")
     assert "Look and decide" not in block(overview(requester), "waiting")
+
+
+def test_nobody_is_told_that_a_region_is_well_who_cannot_know(shop: App, operator: User) -> None:
+    on_paper.region("us-east-1")
+    assert "✓</span> well" not in block(overview(operator), "regions"), "the reconciler is silent"
+    Heartbeat.objects.create(name=HEARTBEAT)
+    assert "✓</span> well" in block(overview(operator), "regions")
+    assert "✓</span> well" not in block(overview(person("vera", "Viewer", "team-a")), "regions")

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from django.contrib.auth.models import User
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from migrations_app.dashboard.display import page_of
 from migrations_app.models import AppMigration
@@ -59,11 +59,40 @@ def test_with_the_connection_lost_nothing_can_be_pressed_until_the_page_is_fresh
     portal.stop_serving()
     expect(freshness).to_contain_text("does not answer", timeout=STALE_SECONDS * 1000)
     expect(button(page, "Abort")).to_be_disabled()
+    expect(page).to_have_title(re.compile("^⚠ stale"))
     button(page, "Abort").click(force=True)
     expect(page).to_have_url(re.compile("/change/$"))
     portal.serve()
     expect(freshness).to_contain_text(re.compile(r"^Updated \d+ s ago"), timeout=STALE_SECONDS * 1000)
     expect(button(page, "Abort")).to_be_enabled()
+    expect(page).to_have_title(re.compile("^▶"))
+
+
+def test_a_poll_that_is_never_answered_is_not_the_last(desk: Desk, page: Page, running: AppMigration) -> None:
+    desk.expect("htmx:timeout", "htmx:afterRequest")
+    hung: list[Route] = []
+    page.route("**/live/**", lambda route: route.continue_() if hung else hung.append(route))
+    look_at(page, running)
+    expect(page.locator("#freshness")).to_contain_text(re.compile(r"^Updated [345] s ago"))
+    AppMigration.objects.update(status=Status.HELD, last_error="The edge does not answer.")
+    expect(page.get_by_role("main")).to_contain_text("The edge does not answer.")
+    assert len(hung) == 1
+
+
+def test_who_stands_on_a_button_stands_on_the_same_after_a_change(
+    page: Page, running: AppMigration, olga: User
+) -> None:
+    AppMigration.objects.update(status=Status.HELD)
+    look_at(page, running)
+    button(page, "Abort").focus()
+    AppMigration.objects.update(last_error="The edge does not answer.")
+    expect(page.get_by_role("main")).to_contain_text("The edge does not answer.")
+    expect(button(page, "Abort")).to_be_focused()
+
+
+def test_a_link_to_nothing_breaks_nothing(page: Page, running: AppMigration) -> None:
+    page.goto(f"{page_of(running)}#%")
+    expect(page.locator("#freshness")).to_contain_text(re.compile(r"^Updated \d+ s ago"))
 
 
 def test_who_is_logged_out_meanwhile_is_told(desk: Desk, page: Page, running: AppMigration) -> None:
