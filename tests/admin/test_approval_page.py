@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import reverse
 
 from migrations_app import actions, approvals
-from migrations_app.dashboard.display import clock, moment
+from migrations_app.dashboard.display import clock
 from migrations_app.dashboard.findings import findings_of
 from migrations_app.models import App, AppMigration, Approval, AuditEvent, Region, SourceReplica
 from migrations_app.states import ApprovalState, ReplicaState, Status
@@ -307,7 +307,7 @@ def test_a_stale_approval_says_what_became_of_it_and_keeps_what_was_typed(
     response = send(admin, verb("approve"), move.pk, **stale, decision="approve", comment="it <b>costs</b>")
     html = response.content.decode()
     assert response.status_code == 409
-    assert f"This teardown was rejected by ben at {moment(decided)}." in html
+    assert f"This teardown was rejected by ben at {clock(decided)}." in html
     assert "<h1>Approve the teardown of the replica of shop in us-east-1</h1>" in html
     assert "it &lt;b&gt;costs&lt;/b&gt;" in html
     assert SourceReplica.objects.get().state == ReplicaState.RETAINED
