@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cache
-from zoneinfo import ZoneInfo, available_timezones
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.utils import timezone
 
+from migrations_app.clock import known_zones
 from migrations_app.origin import acting_from
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -55,13 +55,7 @@ def time_zone_middleware(get_response: GetResponse) -> GetResponse:
 
     def middleware(request: HttpRequest) -> HttpResponse:
         wanted = request.COOKIES.get(TIME_ZONE_COOKIE, "")
-        # Looked up before it is asked for: a ZoneInfo of any name would read files.
-        with timezone.override(ZoneInfo(wanted) if wanted in _zones() else None):
+        with timezone.override(ZoneInfo(wanted) if wanted in known_zones() else None):
             return get_response(request)
 
     return middleware
-
-
-@cache
-def _zones() -> frozenset[str]:
-    return frozenset(available_timezones())

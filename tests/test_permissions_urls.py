@@ -62,7 +62,8 @@ def pages_of(model: str, add: str, change: str, delete: str, *, of_app: bool) ->
     }
 
 
-def verb_page(verb: str, post: int = 400) -> Page:
+def verb_page(verb: str, post: int = 409) -> Page:
+    """Who has not read the page is shown it; what the rules forbid anyway is a form without a reason."""
     return Page(verb, verb, ok=(200, post), of_app=True, hidden=(404, 404), hides_first=True)
 
 
@@ -109,11 +110,11 @@ PAGES = {
     },
     f"{MOVE}/<uuid:move_id>/approve/": verb_page("approve"),
     f"{MOVE}/<uuid:move_id>/reject/": verb_page("reject"),
-    f"{MOVE}/<uuid:move_id>/withdraw/": verb_page("withdraw", post=409),  # somebody else's
-    f"{MOVE}/<uuid:move_id>/abort/": verb_page("abort"),
-    f"{MOVE}/<uuid:move_id>/retry/": verb_page("retry"),
+    f"{MOVE}/<uuid:move_id>/withdraw/": verb_page("withdraw"),
+    f"{MOVE}/<uuid:move_id>/abort/": verb_page("abort", post=400),
+    f"{MOVE}/<uuid:move_id>/retry/": verb_page("retry", post=400),
     f"{MOVE}/<uuid:move_id>/reverse/": verb_page("reverse"),
-    f"{MOVE}/<uuid:move_id>/teardown/": verb_page("teardown"),
+    f"{MOVE}/<uuid:move_id>/teardown/": verb_page("teardown", post=400),
     f"{MOVE}/<uuid:move_id>/keep/": verb_page("keep"),
     f"{MOVE}/<uuid:move_id>/comment/": Page("", "comment", (302, 302), True, hidden=(302, 404), hides_first=True),
 }

@@ -16,26 +16,23 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.views.decorators.debug import sensitive_post_parameters
 
-from migrations_app import actions, approvals, permissions, queries, rules
-from migrations_app.clock import database_now
-from migrations_app.consequences import asks_first, consequences
+from migrations_app import actions, permissions
 from migrations_app.dashboard.approving import approval_page
+from migrations_app.dashboard.before_reverse import way_back_now
 from migrations_app.dashboard.buttons import is_dangerous, label_of
 from migrations_app.dashboard.consent import facts_of, void_sentences
 from migrations_app.dashboard.display import page_of
 from migrations_app.dashboard.findings import findings_of
+from migrations_app.dashboard.foretold import ABOUT_A_REQUEST, Foretold, foretell
 from migrations_app.dashboard.logging_in_again import Proof, is_asked_before, log_out
-from migrations_app.dashboard.outcome import outcome
 from migrations_app.dashboard.verbs import DEEDS, what_happened
 from migrations_app.dashboard.viewer import user_of
 from migrations_app.errors import Blocker, Forbidden, InvalidInput, NotFound, PortalError, Refused
 from migrations_app.models import AppMigration, Approval
-from migrations_app.permissions import DECISIONS, Verb
-from migrations_app.states import STARTS, Act, Status
+from migrations_app.permissions import Verb
+from migrations_app.states import STARTS, Act
 
 BAD_REQUEST, CONFLICT = 400, 409
-
-_ABOUT_A_REQUEST = DECISIONS | {Verb.WITHDRAW}
 
 
 @contextmanager
@@ -62,27 +59,29 @@ def confirm(request: HttpRequest, move_id: UUID, verb: Verb, site: AdminSite) ->
     """GET: what the verb would do. POST: do it, or say why not. The approval page has a button to reject as well."""
     user, deed = user_of(request), DEEDS[verb]
     if request.method != "POST":
-        return _page(
-            request, move_id, verb, site, looked=_looked_again(move_id, user) if verb is Verb.APPROVE else None
-        )
-    move = queries.move(move_id, viewer=user)
-    permissions.require(user, verb, move)
+        looked = _looked_again(move_id, user) if verb is Verb.APPROVE else None
+        return _page(request, foretell(move_id, verb, user, looked=looked), site)
+    ahead = foretell(move_id, verb, user)
+    move, act = ahead.move, ahead.act
     decision = Verb.REJECT if verb is Verb.APPROVE and request.POST.get("decision") == Verb.REJECT else verb
     permissions.require(user, decision, move)
-    form, waiting = deed.form(request.POST), approvals.open_of(move)
-    act = Act(waiting.act) if waiting else None
+    form, changed = deed.form(request.POST), ahead.changed_since(request.POST)
+    if changed:
+        return _page(request, ahead, site, form=form, status=CONFLICT, problems=changed)
     proof = Proof(request.POST, request=request, app=move.app) if is_asked_before(decision, act) else None
     understood = [part.is_valid() for part in (form, proof) if part]
     if proof and proof.failed_too_often:
         return log_out(request)
     if not all(understood):
-        return _page(request, move_id, verb, site, form=form, proof=proof, status=BAD_REQUEST)
+        return _page(request, ahead, site, form=form, proof=proof, status=BAD_REQUEST)
     given = {**form.cleaned_data, "seen": request.POST.get("seen", ""), "decision": decision}
     try:
         done = deed.do(move, user, given | (proof.cleaned_data if proof else {}))
     except (Refused, InvalidInput) as error:
         status, problems = problems_of(error)
-        return _page(request, move_id, verb, site, form=form, proof=proof, status=status, problems=problems)
+        by_now = foretell(move_id, verb, user)
+        problems = by_now.changed_since(request.POST) or problems
+        return _page(request, by_now, site, form=form, proof=proof, status=status, problems=problems)
     messages.success(request, what_happened(decision, done, act))
     return redirect(page_of(done))
 
@@ -97,60 +96,58 @@ def _looked_again(move_id: UUID, user: User) -> tuple[AppMigration, Approval] | 
 
 def _page(
     request: HttpRequest,
-    move_id: UUID,
-    verb: Verb,
+    ahead: Foretold,
     site: AdminSite,
     *,
-    looked: tuple[AppMigration, Approval] | None = None,
     form: Any = None,
     proof: Proof | None = None,
     status: int = 200,
     problems: list[Blocker] | None = None,
 ) -> HttpResponse:
-    """What is shown is how it is now; and not older than the fingerprint, which is read first, or together with it: an
-    approval of anything that changes in between is refused."""
-    user = user_of(request)
-    waiting = looked[1] if looked else approvals.open_of(AppMigration(pk=move_id))
-    move = looked[0] if looked else queries.move(move_id, viewer=user)
-    approval = waiting if verb in _ABOUT_A_REQUEST else None
-    now = database_now()
-    permissions.require(user, verb, move)
-    offers = {offer.verb: offer for offer in queries.offers_about(move, waiting, now, user=user)}
-    offer = offers.get(verb)
-    blockers = offer.blockers if offer else rules.forbids_decision(None, move, now)
-    act = offer.act if offer else None
-    first = "" if verb in _ABOUT_A_REQUEST else asks_first(verb)
+    verb, move, approval, act, blockers = ahead.verb, ahead.move, ahead.approval, ahead.act, ahead.blockers
+    past = ahead.closed_request(request.POST)
+    about = act or (Act(past.act) if past else None)
     starts = approval is not None and approval.act in STARTS
     problems = problems or []
     proof = proof or (Proof(request=request, app=move.app) if is_asked_before(verb, act) else None)
+    form = form or DEEDS[verb].form(initial=DEEDS[verb].initial(move))
     context = {
         **site.each_context(request),
-        "title": _title(verb, act, move),
+        "title": _title(verb, about, move),
         "opts": AppMigration._meta,
         "move": move,
         "back": page_of(move),
         "back_to": str(move),
-        "label": f"Ask for the {verb}" if first else label_of(verb, act),
+        "label": f"Ask for the {verb}" if ahead.asks_first else label_of(verb, about),
         "dangerous": is_dangerous(verb, act),
-        "form": form or DEEDS[verb].form(initial=DEEDS[verb].initial(move)),
+        "form": form,
         "proof": proof if not blockers else None,
-        "problems": [*problems, *(blocker for blocker in blockers if blocker not in problems)],
+        "problems": problems if past and not approval else [*problems, *(b for b in blockers if b not in problems)],
         "possible": not blockers,
-        "sentences": [] if blockers else consequences(verb, move, act=act),
-        "outcome": [] if blockers else outcome(verb, act, move),
-        "asks_first": first,
-        "stopped_by": move.last_error if move.status == Status.HELD and not blockers else "",
-        "facts": facts_of(approval, move, now, to_approve=verb is Verb.APPROVE) if approval else [],
+        "typed": _typed(form) if blockers else "",
+        "said": ahead.said if verb not in ABOUT_A_REQUEST else "",
+        "sentences": ahead.sentences,
+        "outcome": ahead.outcome,
+        "way_back_now": way_back_now(move) if verb is Verb.REVERSE and not blockers else [],
+        "asks_first": ahead.asks_first,
+        "stopped_by": ahead.stopped_by,
+        "approval": approval,
+        "facts": facts_of(approval, move, ahead.at, to_approve=verb is Verb.APPROVE) if approval else [],
         "voided": void_sentences(move) if starts else [],
         "findings": findings_of(move, bound=approval.subject["findings"]) if approval and starts else None,
     }
     if verb is Verb.APPROVE and approval:
         context |= {
-            **approval_page(approval, move, offers, context["findings"], now),
+            **approval_page(approval, move, ahead.offers, context["findings"], ahead.at),
             "changed": "changed_since_seen" in {problem.code for problem in problems},
         }
         return TemplateResponse(request, "dashboard/approve.html", context, status=status)
     return TemplateResponse(request, "dashboard/confirm.html", context, status=status)
+
+
+def _typed(form: Any) -> str:
+    """What somebody wrote into a form that cannot be sent any more."""
+    return str(form.data.get("reason") or form.data.get("comment") or "")
 
 
 def _title(verb: Verb, act: Act | None, move: AppMigration) -> str:
@@ -158,6 +155,8 @@ def _title(verb: Verb, act: Act | None, move: AppMigration) -> str:
     replica = f"the replica of {move.app} in {move.source_region}"
     if verb in (Verb.TEARDOWN, Verb.KEEP):
         return f"{verb.label} {replica}"
+    if act is None and verb in ABOUT_A_REQUEST:
+        return f"Nothing to {verb} about the {move.kind} of {ends}"
     if act is None or act in STARTS:
         return f"{verb.label} the {move.kind} of {ends}"
     return f"{verb.label} the {act} of {replica if act is Act.TEARDOWN else f'the {move.kind} of {ends}'}"

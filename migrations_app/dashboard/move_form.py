@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django import forms
 from django.contrib.auth.models import User
@@ -12,6 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from migrations_app import permissions, queries
+from migrations_app.clock import known_zones
 from migrations_app.dashboard.display import page_of
 from migrations_app.errors import Blocker
 from migrations_app.models import App, Region
@@ -52,6 +54,9 @@ class Choice:
 
 
 class MoveForm(forms.Form):
+    """`not_before` is read in the zone that its label names (`reads_in`), which comes back as `zone`: by then the
+    browser may have told another one."""
+
     app = forms.CharField(
         error_messages={"required": "Name the app that is to move."},
         widget=forms.TextInput(
@@ -86,6 +91,7 @@ class MoveForm(forms.Form):
         error_messages={"invalid": "Give day and time, as 2030-01-31T02:00; or leave it empty."},
         widget=forms.DateTimeInput(attrs={"type": "datetime-local"}, format="%Y-%m-%dT%H:%M"),
     )
+    zone = forms.CharField(required=False)
     ticket_url = forms.CharField(
         label="Ticket (optional)",
         required=False,
@@ -108,9 +114,21 @@ class MoveForm(forms.Form):
         dest = self.fields["dest"]
         dest.choices = [(slug, slug) for slug in self.regions]  # type: ignore[attr-defined]
         dest.error_messages["invalid_choice"] = f"There is no such region. Regions: {_listed(dest)}."
-        zone, start = timezone.get_current_timezone_name(), self.fields["not_before"]
-        start.label = f"Not before, in {zone} (optional)"
-        start.help_text = f"It is {timezone.localtime():%Y-%m-%d %H:%M} {zone} now."
+        given = str((self.data if self.is_bound else self.initial).get("zone", ""))
+        self.reads_in = ZoneInfo(given) if given in known_zones() else timezone.get_current_timezone()
+        start = self.fields["not_before"]
+        start.label = f"Not before, in {self.reads_in} (optional)"
+        start.help_text = f"It is {timezone.localtime(timezone=self.reads_in):%Y-%m-%d %H:%M} {self.reads_in} now."
+
+    def full_clean(self) -> None:
+        with timezone.override(self.reads_in):
+            super().full_clean()
+
+    def clean_zone(self) -> str:
+        zone = str(self.cleaned_data["zone"])
+        if zone and zone not in known_zones():
+            self.add_error("not_before", "The zone of this time is not known. Give it again, as the label says.")
+        return zone
 
     def clean_app(self) -> str:
         slug = str(self.cleaned_data["app"])

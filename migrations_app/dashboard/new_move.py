@@ -38,12 +38,14 @@ from migrations_app.units import size, span
 
 @as_http()
 def new_move(request: HttpRequest, site: AdminSite) -> HttpResponse:
-    """GET: the form, filled in from the address; with `look`, what was found too. POST: ask for it, or say why not."""
+    """GET: the form, filled in from the address. POST: ask for it, or say why not; with `look`, say what is found."""
     user = user_of(request)
     permissions.require(user, Verb.REQUEST)
     if request.method != "POST":
-        form = MoveForm(initial=request.GET.dict(), user=user)
-        return _page(request, site, form, looked=_look(request.GET, user) if "look" in request.GET else None)
+        return _page(request, site, MoveForm(initial=request.GET.dict(), user=user))
+    if "look" in request.POST:
+        form = MoveForm(initial=request.POST.dict(), user=user)
+        return _page(request, site, form, looked=_look(request.POST, user))
     form = MoveForm(request.POST, user=user)
     if not form.is_valid() or form.found is None:
         return _page(request, site, form, status=BAD_REQUEST)

@@ -21,14 +21,28 @@ def page(user: User, name: str, /, *args: object, **params: Any) -> Any:
 
 
 def send(user: User, name: str, /, *args: object, **data: Any) -> Any:
+    """The page of a verb is looked at first, and what its form carries is sent with it; not that of an approval: to
+    look at that one does something."""
     client = Client()
     client.force_login(user)
-    return client.post(reverse(f"admin:{name}", args=args), data)
+    address = reverse(f"admin:{name}", args=args)
+    carried = carried_by(client.get(address)) if name in _LOOKED_AT_FIRST else {}
+    return client.post(address, carried | data)
 
 
 def verb(name: str) -> str:
     """The URL name of a verb's page."""
     return f"migrations_app_appmigration_{name}"
+
+
+_LOOKED_AT_FIRST = [verb(name) for name in ("abort", "keep", "reject", "retry", "reverse", "teardown", "withdraw")]
+
+
+def carried_by(response: Any) -> dict[str, str]:
+    """What the form of a page before a deed says of the page itself."""
+    return dict(
+        re.findall(r'<input type="hidden" name="(said|approval|seen)" value="(\w+)"', response.content.decode())
+    )
 
 
 def of_move(user: User, move: AppMigration) -> Any:

@@ -15,20 +15,18 @@ from django.urls import reverse
 from migrations_app import actions, approvals
 from migrations_app.dashboard.display import clock
 from migrations_app.dashboard.findings import findings_of
-from migrations_app.models import App, AppMigration, Approval, AuditEvent, Region
-from migrations_app.states import ApprovalState, Status
+from migrations_app.models import App, AppMigration, Approval, AuditEvent, Region, SourceReplica
+from migrations_app.states import ApprovalState, ReplicaState, Status
 from tests import on_paper
-from tests.admin.pages import of_move, open_and_shut, page, send, verb
-from tests.people import person
+from tests.admin.pages import carried_by, of_move, open_and_shut, page, send, verb
+from tests.people import PASSWORD, person
 
 pytestmark = pytest.mark.django_db
 
 
-def seen_by(user: User, move: AppMigration) -> str:
-    """The fingerprint that the approval's page shows."""
-    found = re.search(r'name="seen" value="(\w+)"', page(user, verb("approve"), move.pk).content.decode())
-    assert found is not None
-    return found[1]
+def seen_by(user: User, move: AppMigration) -> dict[str, str]:
+    """What the approval's page carries: which one it is, and the fingerprint of what it shows."""
+    return carried_by(page(user, verb("approve"), move.pk))
 
 
 def test_the_approver_sees_what_is_asked_for(waiting: AppMigration, approver: User, monkeypatch: Any) -> None:
@@ -113,7 +111,7 @@ def test_a_request_that_is_decided_on_while_the_page_is_made(
 
 
 def test_an_approval_of_what_was_seen(waiting: AppMigration, approver: User) -> None:
-    response = send(approver, verb("approve"), waiting.pk, seen=seen_by(approver, waiting), comment="fine")
+    response = send(approver, verb("approve"), waiting.pk, **seen_by(approver, waiting), comment="fine")
     assert response.status_code == 302
     waiting.refresh_from_db()
     assert waiting.status == Status.QUEUED
@@ -121,7 +119,7 @@ def test_an_approval_of_what_was_seen(waiting: AppMigration, approver: User) -> 
 
 
 def test_an_approval_without_having_seen_anything_is_refused(waiting: AppMigration, approver: User) -> None:
-    assert send(approver, verb("approve"), waiting.pk).status_code == 409
+    assert send(approver, verb("approve"), waiting.pk, approval=Approval.objects.get().pk).status_code == 409
     waiting.refresh_from_db()
     assert waiting.status == Status.AWAITING_APPROVAL
 
@@ -129,7 +127,7 @@ def test_an_approval_without_having_seen_anything_is_refused(waiting: AppMigrati
 def test_an_approval_of_something_else_is_refused(waiting: AppMigration, approver: User) -> None:
     seen = seen_by(approver, waiting)
     Region.objects.filter(slug="eu-west-1").update(database="host=10.0.0.9 dbname=postgres")
-    response = send(approver, verb("approve"), waiting.pk, seen=seen)
+    response = send(approver, verb("approve"), waiting.pk, **seen)
     assert response.status_code == 409
     assert "The destination region changed." in response.content.decode()
     assert "host=10.0.0.9 dbname=postgres" in response.content.decode(), "the page shows the new state"
@@ -147,7 +145,7 @@ def test_what_is_refused_and_forbidden_by_now_says_both(
     seen = seen_by(approver, waiting)
     failure = {"check": "versions", "outcome": "fail", "found": "The server is too old.", "why": "", "remedy": ""}
     monkeypatch.setattr("migrations_app.actions.deciding.look", lambda move: [failure])
-    html = send(approver, verb("approve"), waiting.pk, seen=seen).content.decode()
+    html = send(approver, verb("approve"), waiting.pk, **seen).content.decode()
     assert "What preflight finds changed." in html
     assert html.count("The server is too old.") == 3, "what forbids it, beside the button too, and among the findings"
     assert 'name="seen"' not in html
@@ -158,7 +156,9 @@ def test_nobody_approves_their_own_request(shop: App) -> None:
     move = actions.request_move(app_slug="shop", dest_slug="eu-west-1", acting_user=ada, reason="mine")
     assert "Approve the move" in open_and_shut(of_move(ada, move))[1]
     assert "You asked for this yourself" in page(ada, verb("approve"), move.pk).content.decode()
-    response = send(ada, verb("approve"), move.pk, seen=Approval.objects.get().fingerprint)
+    response = send(
+        ada, verb("approve"), move.pk, approval=Approval.objects.get().pk, seen=Approval.objects.get().fingerprint
+    )
     assert response.status_code == 409
     assert "Somebody else has to approve it" in response.content.decode()
 
@@ -260,12 +260,13 @@ def test_a_move_is_rejected_on_the_approval_page(waiting: AppMigration, approver
     client = Client()
     client.force_login(approver)
     address = reverse(f"admin:{verb('approve')}", args=[waiting.pk])
-    unsaid = client.post(address, {"decision": "reject", "comment": " "})
+    of = carried_by(client.get(address)) | {"decision": "reject"}
+    unsaid = client.post(address, of | {"comment": " "})
     assert unsaid.status_code == 400
     assert re.search(r'id="id_comment_error"><li>Say why you reject it', unsaid.content.decode())
     waiting.refresh_from_db()
     assert waiting.status == Status.AWAITING_APPROVAL
-    done = client.post(address, {"decision": "reject", "comment": "not in December"}, follow=True)
+    done = client.post(address, of | {"comment": "not in December"}, follow=True)
     assert "You rejected the move." in done.content.decode()
     waiting.refresh_from_db()
     assert waiting.status == Status.ABORTED
@@ -292,6 +293,63 @@ def test_who_asked_is_shown_the_rule_and_may_withdraw(shop: App, admin: User) ->
     assert 'name="decision"' not in html
 
 
+# -- somebody else was faster ------------------------------------------------------------------------------------------
+
+
+def test_a_stale_approval_says_what_became_of_it_and_keeps_what_was_typed(
+    shop: App, operator: User, admin: User
+) -> None:
+    move = on_paper.completed(shop)
+    actions.teardown(move_id=move.pk, acting_user=operator, confirm="shop", reason="costs")
+    stale = seen_by(admin, move)
+    actions.reject(move_id=move.pk, acting_user=person("ben", "Admin"), reason="not yet")
+    decided = Approval.objects.get().decided_at
+    response = send(admin, verb("approve"), move.pk, **stale, decision="approve", comment="it <b>costs</b>")
+    html = response.content.decode()
+    assert response.status_code == 409
+    assert f"This teardown was rejected by ben at {clock(decided)}." in html
+    assert "<h1>Approve the teardown of the replica of shop in us-east-1</h1>" in html
+    assert "it &lt;b&gt;costs&lt;/b&gt;" in html
+    assert SourceReplica.objects.get().state == ReplicaState.RETAINED
+
+
+@pytest.mark.parametrize("decision", ["approve", "reject"])
+def test_a_decision_does_not_count_for_another_request(shop: App, operator: User, admin: User, decision: str) -> None:
+    move = on_paper.completed(shop)
+    actions.teardown(move_id=move.pk, acting_user=operator, confirm="shop", reason="costs")
+    stale = seen_by(admin, move)
+    actions.withdraw(move_id=move.pk, acting_user=operator)
+    actions.teardown(move_id=move.pk, acting_user=operator, confirm="shop", reason="after all")
+    response = send(
+        admin, verb("approve"), move.pk, **stale, decision=decision, comment="fine", confirm="shop", password=PASSWORD
+    )
+    html = response.content.decode()
+    assert response.status_code == 409
+    assert "This teardown was withdrawn by olga at" in html
+    assert "Another request waits by now" in html
+    assert ">\nfine</textarea>" in html
+    assert sorted(Approval.objects.values_list("state", flat=True)) == ["open", "withdrawn"]
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ("approved", "This move was approved by ben at"),
+        ("expired", "The request for this move expired at"),
+        ("void", "The request for this move became void"),
+    ],
+)
+def test_each_end_of_a_request_has_its_sentence(waiting: AppMigration, approver: User, state: str, said: str) -> None:
+    stale = seen_by(approver, waiting)
+    Approval.objects.update(state=state, decided_by=person("ben", "Admin"), decided_at=Now())
+    assert said in send(approver, verb("approve"), waiting.pk, **stale).content.decode()
+
+
+def test_where_nothing_waits_the_title_names_no_act(shop: App, admin: User) -> None:
+    html = page(admin, verb("approve"), on_paper.completed(shop).pk).content.decode()
+    assert "<h1>Nothing to approve about the move of shop from us-east-1 to eu-west-1</h1>" in html
+
+
 def test_whatever_people_typed_stays_text(shop: App, requester: User, approver: User) -> None:
     evil = '"><script>alert(1)</script>'
     Region.objects.filter(slug="eu-west-1").update(name=evil)
@@ -302,7 +360,8 @@ def test_whatever_people_typed_stays_text(shop: App, requester: User, approver: 
         page(approver, verb("approve"), move.pk),
         page(approver, verb("reject"), move.pk),
         send(approver, verb("approve"), move.pk, comment=evil),
-        send(approver, verb("approve"), move.pk, decision=evil, seen=evil, comment=evil),
+        send(approver, verb("approve"), move.pk, approval=Approval.objects.get().pk, comment=evil),
+        send(approver, verb("approve"), move.pk, decision=evil, approval=evil, seen=evil, comment=evil),
     ):
         assert "<script>alert" not in response.content.decode()
         assert "&lt;script&gt;alert(1)" in response.content.decode()

@@ -22,7 +22,7 @@ from migrations_app.dashboard.session_lock import kept
 from migrations_app.models import App, AppMigration, Approval, AuditEvent, SourceReplica
 from migrations_app.states import Act, ApprovalState, ReplicaState
 from tests import on_paper
-from tests.admin.pages import page, send, verb
+from tests.admin.pages import carried_by, page, send, verb
 from tests.people import PASSWORD, person
 
 pytestmark = pytest.mark.django_db
@@ -42,8 +42,9 @@ def asked(done: AppMigration, operator: User) -> AppMigration:
     return done
 
 
-def seen() -> str:
-    return Approval.objects.get().fingerprint
+def seen() -> dict[str, Any]:
+    approval = Approval.objects.get()
+    return {"approval": approval.pk, "seen": approval.fingerprint}
 
 
 def error_at(field: str, response: Any) -> str:
@@ -107,7 +108,7 @@ def test_to_approve_a_teardown_asks_for_both(asked: AppMigration, admin: User) -
     html = page(admin, verb("approve"), asked.pk).content.decode()
     assert 'name="password"' in html
     assert 'name="confirm"' in html
-    given = {"decision": "approve", "seen": seen(), "comment": "", "confirm": "shop"}
+    given = {"decision": "approve", **seen(), "comment": "", "confirm": "shop"}
     wrong = send(admin, verb("approve"), asked.pk, **given, password="guess")
     assert wrong.status_code == 400
     assert "not your password" in error_at("password", wrong)
@@ -121,7 +122,7 @@ def test_to_approve_a_teardown_asks_for_both(asked: AppMigration, admin: User) -
 @pytest.mark.parametrize("name", ["approve", "reject"])
 def test_to_reject_one_asks_for_neither(asked: AppMigration, admin: User, name: str) -> None:
     assert "password" not in page(admin, verb("reject"), asked.pk).content.decode().partition("<form method")[2]
-    given = {"decision": "reject", "comment": "not yet", "reason": "not yet"}
+    given = {"decision": "reject", "comment": "not yet", "reason": "not yet", **seen()}
     assert send(admin, verb(name), asked.pk, **given).status_code == 302
     assert (Approval.objects.get().state, Approval.objects.get().comment) == (ApprovalState.REJECTED, "not yet")
 
@@ -155,13 +156,14 @@ def test_too_many_wrong_ones_in_a_row_end_the_session(done: AppMigration, operat
     client = Client()
     client.force_login(operator)
     address = reverse(f"admin:{verb('teardown')}", args=[done.pk])
-    wrong = MEANT | {"password": "guess"}
+    meant = MEANT | carried_by(client.get(address))
+    wrong = meant | {"password": "guess"}
     answers = [client.post(address, wrong).status_code for _ in range(TRIES - 1)]
     assert answers == [400] * (TRIES - 1)
     last = client.post(address, wrong, follow=True)
     assert last.redirect_chain == [(f"{reverse('admin:login')}?next={address}", 302)]
     assert f"the password was wrong {TRIES} times" in last.content.decode()
-    assert client.post(address, MEANT).status_code == 302, "even the right one comes too late"
+    assert client.post(address, meant).status_code == 302, "even the right one comes too late"
     assert not Approval.objects.exists()
 
 
@@ -169,11 +171,12 @@ def test_a_right_one_in_between_begins_the_count_anew(done: AppMigration, operat
     client = Client()
     client.force_login(operator)
     address = reverse(f"admin:{verb('teardown')}", args=[done.pk])
+    meant = MEANT | carried_by(client.get(address))
     for _ in range(2):
         for _ in range(TRIES - 1):
-            assert client.post(address, MEANT | {"password": "guess"}).status_code == 400
-        assert client.post(address, MEANT | {"confirm": "shp"}).status_code == 400
-    assert client.post(address, MEANT).status_code == 302
+            assert client.post(address, meant | {"password": "guess"}).status_code == 400
+        assert client.post(address, meant | {"confirm": "shp"}).status_code == 400
+    assert client.post(address, meant).status_code == 302
     assert Approval.objects.exists()
 
 
@@ -183,7 +186,8 @@ def test_whose_password_is_hashed_anew_on_the_way_stays_logged_in(done: AppMigra
     client = Client()
     client.force_login(operator)
     address = reverse(f"admin:{verb('teardown')}", args=[done.pk])
-    assert client.post(address, MEANT | {"confirm": "shp"}).status_code == 400
+    meant = MEANT | carried_by(client.get(address))
+    assert client.post(address, meant | {"confirm": "shp"}).status_code == 400
     assert User.objects.get(pk=operator.pk).password != operator.password
     assert client.get(address).status_code == 200
 

@@ -189,7 +189,7 @@ def test_without_javascript_look_shows_it_in_the_page_and_keeps_what_was_typed(
     shop: App, requester: User, found: Any
 ) -> None:
     found.append(finding("warn", "It is old."))
-    html = page(requester, "new_move", **WANTED, look="1").content.decode()
+    html = send(requester, "new_move", **WANTED, look="1").content.decode()
     assert "It is old." in html
     assert "plan-head" in html
     assert ">\ncloser</textarea>" in html
@@ -198,27 +198,83 @@ def test_without_javascript_look_shows_it_in_the_page_and_keeps_what_was_typed(
     assert not AppMigration.objects.exists()
 
 
-def test_the_fragment_carries_the_token_that_the_button_sends(shop: App, requester: User, found: Any) -> None:
+def test_both_buttons_send_the_token_and_the_fragments_do_not(shop: App, requester: User, found: Any) -> None:
     client = Client(enforce_csrf_checks=True)
     client.force_login(requester)
-    client.get(reverse("admin:new_move"))
-    html = client.get(reverse("admin:new_move_look"), WANTED).content.decode()
+    address = reverse("admin:new_move")
+    html = client.get(address).content.decode().partition('id="new-move"')[2]
     token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', html)
     assert token is not None
-    address = reverse("admin:new_move")
-    assert client.post(address, WANTED).status_code == 403
+    assert "csrfmiddlewaretoken" not in client.get(reverse("admin:new_move_look"), WANTED).content.decode()
+    for pressed in ({"look": "1"}, {}):
+        assert client.post(address, WANTED | pressed).status_code == 403
+    assert client.post(address, WANTED | {"csrfmiddlewaretoken": token[1], "look": "1"}).status_code == 200
     assert client.post(address, WANTED | {"csrfmiddlewaretoken": token[1]}).status_code == 302
+
+
+def test_a_long_reason_is_looked_at_as_well(shop: App, requester: User, found: Any) -> None:
+    html = send(requester, "new_move", **WANTED | {"reason": "why " * 3000}, look="1").content.decode()
+    assert "plan-head" in html
+    assert "why " * 3000 in html
+    params = re.search(r'hx-params="(app,dest,strategy[^"]*)"', html)
+    assert params is not None
+    assert "reason" not in params[1]
 
 
 def test_enter_looks_and_asks_for_nothing(shop: App, requester: User) -> None:
     html = page(requester, "new_move", app="shop").content.decode().partition('id="new-move"')[2]
     first = re.search(r'<button type="submit"([^>]*)>', html)
     assert first is not None
-    assert 'formmethod="get" name="look"' in first[1]
+    assert 'name="look"' in first[1]
+    assert "formmethod" not in first[1], "what was typed does not get into the address"
 
 
 def test_after_a_choice_the_browser_is_told_to_look_anew(shop: App, requester: User) -> None:
     assert "chosen" in page(requester, "new_move_where", app="shop")["HX-Trigger-After-Settle"]
+
+
+# -- the zone that the label says --------------------------------------------------------------------------------------
+
+
+def in_zone(user: User, zone: str) -> Client:
+    """A browser that has told its zone."""
+    client = Client()
+    client.force_login(user)
+    client.cookies["timezone"] = zone
+    return client
+
+
+def test_a_time_is_read_in_the_zone_that_the_label_said(shop: App, requester: User, found: Any) -> None:
+    address, typed = reverse("admin:new_move"), {"not_before": "2999-01-01T02:00"}
+    first = in_zone(requester, "").get(address).content.decode()
+    shown = re.search(r'name="zone" value="([^"]+)"', first)
+    assert shown is not None
+    assert f"Not before, in {shown[1]}" in first
+    sent = WANTED | typed | {"zone": shown[1]}
+    berlin = in_zone(requester, "Europe/Berlin")
+    looked = berlin.post(address, sent | {"look": "1"}).content.decode()
+    for part in ("Not before, in UTC", 'name="zone" value="UTC"', "03:00:00 CET"):
+        assert part in looked, "what was typed still means the same"
+    berlin.post(address, sent)
+    assert str(AppMigration.objects.get().not_before) == "2999-01-01 02:00:00+00:00"
+
+
+def test_without_another_zone_it_is_that_of_the_browser(shop: App, requester: User, found: Any) -> None:
+    berlin, address = in_zone(requester, "Europe/Berlin"), reverse("admin:new_move")
+    html = berlin.get(address).content.decode()
+    assert 'name="zone" value="Europe/Berlin"' in html
+    assert "Not before, in Europe/Berlin" in html
+    berlin.post(address, WANTED | {"not_before": "2999-01-01T02:00", "zone": "Europe/Berlin"})
+    assert str(AppMigration.objects.get().not_before) == "2999-01-01 01:00:00+00:00"
+
+
+@pytest.mark.parametrize("zone", ["Nowhere/Land", "../../etc/passwd", "<b>"])
+def test_a_zone_that_nobody_knows_is_refused(shop: App, requester: User, found: Any, zone: str) -> None:
+    response = send(requester, "new_move", **WANTED, not_before="2999-01-01T02:00", zone=zone)
+    assert response.status_code == 400
+    assert "The zone of this time is not known." in response.content.decode()
+    assert 'name="zone" value="UTC"' in response.content.decode()
+    assert not AppMigration.objects.exists()
 
 
 # -- what cannot be meant ---------------------------------------------------------------------------------------------
@@ -262,8 +318,8 @@ def test_whatever_people_type_stays_text(shop: App, requester: User, found: Any)
     on_paper.region("eu-west-1").__class__.objects.filter(slug="eu-west-1").update(name=evil)
     fields = dict.fromkeys(("reason", "ticket_url", "not_before", "block_budget_seconds"), evil)
     shown = [
-        page(requester, "new_move", **WANTED | fields, look="1"),
-        page(requester, "new_move", app=evil, dest=evil, strategy=evil, look="1"),
+        send(requester, "new_move", **WANTED | fields, look="1"),
+        send(requester, "new_move", app=evil, dest=evil, strategy=evil, zone=evil, look="1"),
         page(requester, "new_move_where", app="shop", dest=evil),
         page(requester, "new_move_look", **WANTED | fields),
         send(requester, "new_move", **dict.fromkeys(WANTED, evil)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 
 import pytest
 from django.conf import LazySettings
@@ -12,11 +13,12 @@ from django.test import Client
 from django.urls import reverse
 
 from migrations_app import actions
+from migrations_app.clock import database_now
 from migrations_app.dashboard.display import clock, moment
 from migrations_app.models import App, AppMigration, Approval, AuditEvent, SourceReplica
 from migrations_app.states import ReplicaState, Status
 from tests import on_paper
-from tests.admin.pages import of_move, open_and_shut, page, send, verb
+from tests.admin.pages import carried_by, of_move, open_and_shut, page, send, verb
 from tests.people import PASSWORD, person
 
 pytestmark = pytest.mark.django_db
@@ -228,7 +230,11 @@ def test_a_teardown_asks_first(shop: App, operator: User) -> None:
     client = Client()
     client.force_login(operator)
     address = reverse(f"admin:{verb('teardown')}", args=[move.pk])
-    done = client.post(address, {"reason": "costs", "confirm": "shop", "password": PASSWORD}, follow=True)
+    done = client.post(
+        address,
+        carried_by(client.get(address)) | {"reason": "costs", "confirm": "shop", "password": PASSWORD},
+        follow=True,
+    )
     assert "You asked for the teardown. Nothing happens until somebody else approves it." in done.content.decode()
     assert SourceReplica.objects.get().state == ReplicaState.RETAINED
     assert Approval.objects.get().act == "teardown"
@@ -241,13 +247,126 @@ def test_the_page_after_a_decision_says_what_comes_of_it(waiting: AppMigration, 
 
     def after(name: str, move: AppMigration, **data: str) -> str:
         address = reverse(f"admin:{verb(name)}", args=[move.pk])
-        return str(client.post(address, data, follow=True).content.decode())
+        sent = carried_by(client.get(address)) | data
+        return str(client.post(address, sent, follow=True).content.decode())
 
-    approval = Approval.objects.get()
-    client.get(reverse(f"admin:{verb('approve')}", args=[waiting.pk]))
-    html = after("approve", waiting, seen=approval.fingerprint)
+    html = after("approve", waiting)
     assert "You approved the move. The move begins as soon as nothing stands in the way." in html
     assert "The move is aborted." in after("abort", waiting, reason="after all not")
     done = on_paper.completed(shop)
     actions.teardown(move_id=done.pk, acting_user=operator, confirm="shop", reason="costs")
     assert "You rejected the teardown." in after("reject", done, reason="not yet")
+
+
+# -- the way back, before a reverse ------------------------------------------------------------------------------------
+
+
+def test_the_page_before_a_reverse_says_how_far_the_replica_is_behind(shop: App, operator: User) -> None:
+    move = on_paper.completed(shop)
+    assert "How far us-east-1 is behind is not known." in page(operator, verb("reverse"), move.pk).content.decode()
+    SourceReplica.objects.update(
+        lag_bytes=12_000, lag_seconds=0.4, watched_at=database_now() - timedelta(minutes=3), problem="it <b>lags</b>"
+    )
+    first = page(operator, verb("reverse"), move.pk)
+    assert re.search(
+        r"us-east-1 is 12.0 kB, 0.4 s behind; read <time [^>]*>3 min \d\d s</time> ago\.", first.content.decode()
+    )
+    assert "it &lt;b&gt;lags&lt;/b&gt;" in first.content.decode()
+    assert "The way back now" not in page(operator, verb("teardown"), move.pk).content.decode()
+    SourceReplica.objects.update(lag_bytes=13_000, watched_at=Now())
+    assert send(operator, verb("reverse"), move.pk, **carried_by(first), reason="slow").status_code == 302, (
+        "figures that change by themselves are no change"
+    )
+
+
+def test_the_page_before_a_reverse_says_for_how_long_earlier_ones_blocked_writes(shop: App, operator: User) -> None:
+    move = on_paper.completed(shop)
+    assert "Writes are blocked for about" not in page(operator, verb("reverse"), move.pk).content.decode()
+    ended, before = database_now(), on_paper.completed(on_paper.app("blog"))
+    AppMigration.objects.create(
+        app=before.app,
+        reverses=before,
+        kind="reverse",
+        strategy="reverse",
+        source_region=move.dest_region,
+        dest_region=move.source_region,
+        reason="a test",
+        status=Status.COMPLETED,
+        pivot_at=ended,
+        completed_at=ended,
+        writes_blocked_at=ended - timedelta(seconds=2),
+        writes_unblocked_at=ended,
+    )
+    html = page(operator, verb("reverse"), move.pk).content.decode()
+    assert "Writes are blocked for about 2.0 s, by 1 earlier reverse from eu-west-1 to us-east-1." in html
+
+
+def test_a_held_move_that_is_only_undone_tells_of_no_replica(shop: App, operator: User) -> None:
+    move = on_paper.move(shop, status=Status.HELD, pivot_at=Now(), current_step="flipping_routing")
+    html = page(operator, verb("reverse"), move.pk).content.decode()
+    assert "has not taken any write" in html
+    assert "The way back now" not in html
+
+
+# -- what will happen has changed meanwhile ----------------------------------------------------------------------------
+
+
+def test_an_abort_of_more_than_the_page_listed_is_shown_again(shop: App, operator: User) -> None:
+    move = on_paper.move(shop, status=Status.RUNNING, current_step="requested")
+    read = carried_by(page(operator, verb("abort"), move.pk))
+    move.step_runs.create(step="reserving_dest")
+    response = send(operator, verb("abort"), move.pk, **read, reason="the wrong app")
+    html = response.content.decode()
+    assert response.status_code == 409
+    assert "What will happen has changed since you looked. <small>Read it again.</small>" in html
+    assert "reserving_dest is undone" in html
+    assert ">\nthe wrong app</textarea>" in html
+    move.refresh_from_db()
+    assert move.status == Status.RUNNING
+    assert send(operator, verb("abort"), move.pk, **carried_by(response), reason="the wrong app").status_code == 302
+
+
+def test_a_retry_of_what_was_stopped_by_something_else_is_shown_again(shop: App, operator: User) -> None:
+    move = on_paper.move(shop, status=Status.HELD, current_step="dumping_data", last_error="the disk is full")
+    read = carried_by(page(operator, verb("retry"), move.pk))
+    AppMigration.objects.update(last_error="no connection")
+    response = send(operator, verb("retry"), move.pk, **read, reason="there is room again")
+    assert response.status_code == 409
+    assert '<p class="stopped">no connection</p>' in response.content.decode()
+
+
+def test_a_reverse_that_would_only_undo_by_now_is_shown_again(shop: App, operator: User) -> None:
+    move = on_paper.completed(shop)
+    read = carried_by(page(operator, verb("reverse"), move.pk))
+    AppMigration.objects.update(dest_region=on_paper.region("ap-south-1"))
+    assert send(operator, verb("reverse"), move.pk, **read, reason="slow").status_code == 409
+    assert not AppMigration.objects.filter(reverses=move).exists()
+
+
+def test_a_teardown_of_more_than_the_page_listed_is_shown_again(shop: App, operator: User) -> None:
+    move = on_paper.completed(shop)
+    read = carried_by(page(operator, verb("teardown"), move.pk))
+    App.objects.update(blobs="shop-files")
+    response = send(operator, verb("teardown"), move.pk, **read, reason="costs", confirm="shop", password=PASSWORD)
+    assert response.status_code == 409
+    assert "the bucket shop-files" in response.content.decode()
+    assert not Approval.objects.exists()
+
+
+def test_a_day_that_somebody_else_has_set_meanwhile_is_shown_first(shop: App, operator: User) -> None:
+    move = on_paper.completed(shop)
+    until = f"{database_now() + timedelta(days=30):%Y-%m-%d}"
+    read = carried_by(page(operator, verb("keep"), move.pk))
+    sooner = database_now() + timedelta(days=3)
+    actions.keep(move_id=move.pk, acting_user=operator, until=sooner)
+    response = send(operator, verb("keep"), move.pk, **read, until=until)
+    assert response.status_code == 409
+    assert f"So far it is kept until {sooner:%Y-%m-%d}" in response.content.decode()
+    assert f'value="{until}"' in response.content.decode()
+
+
+def test_whoever_has_read_nothing_has_to_read_first(shop: App, operator: User) -> None:
+    move = on_paper.move(shop, status=Status.RUNNING, current_step="requested")
+    assert send(operator, verb("abort"), move.pk, said="", reason="blind").status_code == 409
+    move.refresh_from_db()
+    assert move.status == Status.RUNNING
