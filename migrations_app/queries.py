@@ -263,6 +263,15 @@ def describe_replica(replica: SourceReplica) -> dict[str, Any]:
     }
 
 
+def blocked_by_reverses(source: Region, dest: Region) -> list[float]:
+    """For how many seconds each of the last ten reverses between the regions blocked writes."""
+    done = AppMigration.objects.filter(
+        source_region=source, dest_region=dest, status=Status.COMPLETED, kind=Kind.REVERSE
+    ).order_by("-completed_at")
+    times = done.values_list("writes_blocked_at", "writes_unblocked_at")[:10]
+    return [(end - begin).total_seconds() for begin, end in times if begin and end]
+
+
 def blocked_seconds(row: AppMigration) -> float | None:
     """How long writes were blocked; None if they never were, or still are."""
     if row.writes_blocked_at is None or row.writes_unblocked_at is None:

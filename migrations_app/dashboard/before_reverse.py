@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from statistics import median
+
 from django.utils.html import format_html
 
-from migrations_app.actions.going_back import reverse_of
+from migrations_app import queries
 from migrations_app.dashboard.display import ago, size, span
 from migrations_app.engine.undoing import is_way_back_open
-from migrations_app.estimates import estimate
 from migrations_app.models import AppMigration, SourceReplica
 from migrations_app.states import Status
 
@@ -33,6 +34,8 @@ def _behind(replica: SourceReplica) -> list[str]:
 
 
 def _blocked(move: AppMigration) -> list[str]:
-    expected = estimate(reverse_of(move, None, ""), [])
-    seconds = expected["blocked_seconds"]
-    return [] if seconds is None else [f"Writes are blocked for about {span(seconds)}, by {expected['based_on']}."]
+    earlier = queries.blocked_by_reverses(move.dest_region, move.source_region)
+    if not earlier:
+        return []
+    moves = f"{len(earlier)} earlier reverse{'s' * (len(earlier) > 1)}"
+    return [f"Writes are blocked for about {span(median(earlier))}, by {moves} between these regions."]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
+from typing import Any
 from uuid import UUID
 
 from django.contrib.auth.models import User
@@ -15,7 +16,7 @@ from migrations_app import approvals, permissions, queries, rules
 from migrations_app.clock import database_now
 from migrations_app.consequences import asks_first, consequences
 from migrations_app.dashboard.approving import closed
-from migrations_app.dashboard.outcome import Path, outcome
+from migrations_app.dashboard.outcome import NOT_BEGUN, Path, outcome
 from migrations_app.errors import Blocker
 from migrations_app.models import AppMigration, Approval
 from migrations_app.permissions import DECISIONS, Verb
@@ -47,8 +48,11 @@ class Foretold:
 
     @property
     def said(self) -> str:
-        """A digest of what the page says. Nothing in it ticks."""
-        told = [self.sentences, self.outcome, self.asks_first, self.stopped_by]
+        """A digest of what the page says. Nothing in it ticks. An abort is not refused because a step has begun
+        meanwhile: it has to work while steps take a second each, and undoes whatever there is."""
+        told: list[Any] = [self.sentences, self.outcome, self.asks_first, self.stopped_by]
+        if self.verb is Verb.ABORT:
+            told = [self.move.status in NOT_BEGUN, self.asks_first]
         return blake2b(json.dumps(told).encode(), digest_size=16).hexdigest()
 
     def closed_request(self, sent: Mapping[str, str]) -> Approval | None:

@@ -14,7 +14,7 @@ from migrations_app.states import STARTS, TERMINAL, Act, Kind, ReplicaState, Sta
 Path = tuple[str, Sequence[str]]
 """What changes, and its states, the last of which it ends in."""
 
-_NOT_BEGUN = (Status.AWAITING_APPROVAL, Status.QUEUED)
+NOT_BEGUN = (Status.AWAITING_APPROVAL, Status.QUEUED)
 
 
 def outcome(verb: Verb, act: Act | None, move: AppMigration) -> list[Path]:
@@ -33,7 +33,7 @@ def _paths(verb: Verb, act: Act | None, move: AppMigration) -> list[Path]:
         states = [ReplicaState.RETAINED, ReplicaState.TEARING_DOWN, ReplicaState.TORN_DOWN]
         return [(f"The replica in {move.source_region}", states)]
     if wanted is Act.ABORT:
-        meanwhile = [] if move.status in _NOT_BEGUN else [Status.ABORTING]
+        meanwhile = [] if move.status in NOT_BEGUN else [Status.ABORTING]
         return [(f"The {move.kind}", [move.status, *meanwhile, Status.ABORTED])]
     if wanted is Act.RETRY:
         onward = [Status.ABORTING, move.ends_as] if move.ends_as else [Status.RUNNING, Status.COMPLETED]

@@ -298,7 +298,7 @@ def test_the_page_before_a_reverse_says_for_how_long_earlier_ones_blocked_writes
         writes_unblocked_at=ended,
     )
     html = page(operator, verb("reverse"), move.pk).content.decode()
-    assert "Writes are blocked for about 2.0 s, by 1 earlier reverse from eu-west-1 to us-east-1." in html
+    assert "Writes are blocked for about 2.0 s, by 1 earlier reverse between these regions." in html
 
 
 def test_a_held_move_that_is_only_undone_tells_of_no_replica(shop: App, operator: User) -> None:
@@ -311,9 +311,10 @@ def test_a_held_move_that_is_only_undone_tells_of_no_replica(shop: App, operator
 # -- what will happen has changed meanwhile ----------------------------------------------------------------------------
 
 
-def test_an_abort_of_more_than_the_page_listed_is_shown_again(shop: App, operator: User) -> None:
-    move = on_paper.move(shop, status=Status.RUNNING, current_step="requested")
+def test_an_abort_of_what_has_begun_since_is_shown_again(shop: App, operator: User) -> None:
+    move = on_paper.move(shop, status=Status.QUEUED)
     read = carried_by(page(operator, verb("abort"), move.pk))
+    AppMigration.objects.update(status=Status.RUNNING, current_step="reserving_dest")
     move.step_runs.create(step="reserving_dest")
     response = send(operator, verb("abort"), move.pk, **read, reason="the wrong app")
     html = response.content.decode()
@@ -324,6 +325,13 @@ def test_an_abort_of_more_than_the_page_listed_is_shown_again(shop: App, operato
     move.refresh_from_db()
     assert move.status == Status.RUNNING
     assert send(operator, verb("abort"), move.pk, **carried_by(response), reason="the wrong app").status_code == 302
+
+
+def test_an_abort_is_not_refused_because_a_step_has_begun_meanwhile(shop: App, operator: User) -> None:
+    move = on_paper.move(shop, status=Status.RUNNING, current_step="reserving_dest")
+    read = carried_by(page(operator, verb("abort"), move.pk))
+    move.step_runs.create(step="reserving_dest")
+    assert send(operator, verb("abort"), move.pk, **read, reason="the wrong app").status_code == 302
 
 
 def test_a_retry_of_what_was_stopped_by_something_else_is_shown_again(shop: App, operator: User) -> None:
