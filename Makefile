@@ -40,6 +40,7 @@ bench: install ## Measure (tests/bench)
 	@$(PYTHON) -m pytest tests/bench -s $(TEST_ARGS)
 
 soak: install ## Move under load for a long time (tests/soak)
+	@$(PYTHON) -m pytest tests -m slow $(TEST_ARGS)
 	@$(PYTHON) -m pytest tests/soak -s $(TEST_ARGS)
 
 screenshots: install ## Take the pictures of docs/screenshots (tests/screenshots), in a sandbox of their own

@@ -31,7 +31,7 @@ def name_of(url: str) -> str:
     return urlsplit(url).netloc
 
 
-@pytest.mark.parametrize("order", [[0, 1], [1, 0]])
+@pytest.mark.parametrize("order", [[0, 1], pytest.param([1, 0], marks=pytest.mark.slow)])
 def test_one_that_is_gone_at_the_switch_keeps_the_others_from_nothing(
     app: App,
     regions: dict[str, Region],

@@ -57,8 +57,8 @@ def held_in(
 @pytest.mark.parametrize(
     ("place", "name", "fails"),
     [
-        (Journal, "pass_pivot", pass_pivot_and_fail),
-        (STEPS[Step.SETTING_UP_REVERSE_REPLICATION], "do", fail),
+        pytest.param(Journal, "pass_pivot", pass_pivot_and_fail, marks=pytest.mark.slow),
+        pytest.param(STEPS[Step.SETTING_UP_REVERSE_REPLICATION], "do", fail, marks=pytest.mark.slow),
         (setting_up_reverse_replication, "_prove", fail),
     ],
     ids=["right_behind_the_pivot", "before_the_way_back", "the_way_back_half_made"],

@@ -102,7 +102,10 @@ def test_there_and_back_under_traffic_without_losing_a_write_or_a_read(app: App,
 @pytest.mark.parametrize(
     ("how", "step"),
     [
-        *(("aborted", step) for step in SNAPSHOT[: SNAPSHOT.index(PIVOT) + 1]),
+        *(
+            pytest.param("aborted", step, marks=[] if step in (Step.COPYING_RUNTIME, PIVOT) else pytest.mark.slow)
+            for step in SNAPSHOT[: SNAPSHOT.index(PIVOT) + 1]
+        ),
         ("failed", Step.RESTORING_DATA),
         ("failed", PIVOT),
     ],

@@ -168,7 +168,7 @@ def test_a_killed_worker_takes_its_tree_along_and_the_next_runner_ends_the_rest(
     assert "Ended processes that an earlier runner had left" in acts_of(after, Step.DUMPING_DATA)
 
 
-@pytest.mark.parametrize("where", ["on this machine", "elsewhere"])
+@pytest.mark.parametrize("where", ["on this machine", pytest.param("elsewhere", marks=pytest.mark.slow)])
 def test_a_runner_that_wakes_up_late_changes_nothing(
     machine: Machine, move: AppMigration, shop: Shop, us: Region, eu: Region, where: str
 ) -> None:

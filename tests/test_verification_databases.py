@@ -16,7 +16,10 @@ from tests.databases.conftest import Built, build  # noqa: F401 — a fixture
 from tests.databases.test_moves import DATABASES, EU, US
 
 
-@pytest.mark.parametrize("name", DATABASES)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[] if name in ("objects", "values") else pytest.mark.slow) for name in DATABASES],
+)
 def test_it_is_equal_whatever_it_is_made_of(
     build: Callable[[str], Built],  # noqa: F811
     name: str,

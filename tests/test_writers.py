@@ -37,7 +37,9 @@ def busy(make_shop: Callable[..., Shop]) -> Shop:
     return make_shop(schema=writers.SCHEMA)
 
 
-STRATEGIES = pytest.mark.parametrize("strategy", [Strategy.SNAPSHOT, Strategy.LIVE])
+STRATEGIES = pytest.mark.parametrize(
+    "strategy", [pytest.param(Strategy.SNAPSHOT, marks=pytest.mark.slow), Strategy.LIVE]
+)
 
 
 @STRATEGIES

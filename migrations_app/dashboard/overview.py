@@ -58,7 +58,7 @@ def _live(request: HttpRequest) -> Live:
 def _shared(request: HttpRequest, user: User, now: datetime, *, may_ask: bool) -> tuple[list[Fragment], dict[str, int]]:
     """What all see who see the same teams, rendered once in MOVES_OVERVIEW_SECONDS: however many people look, it is
     asked for once."""
-    key = f"overview {sight_of(user)} {may_ask} {timezone.get_current_timezone_name()}"
+    key = f"overview:{sight_of(user)}:{may_ask}:{timezone.get_current_timezone_name()}"
     kept: tuple[list[Fragment], dict[str, int]] | None = cache.get(key) if settings.MOVES_OVERVIEW_SECONDS else None
     if kept is None:
         found, pressing = blocks(user, now, may_ask=may_ask)

@@ -205,6 +205,7 @@ def test_many_at_once_have_no_more_tries_than_one_after_the_other(
     first = Client()
     first.force_login(operator)
     address = reverse(f"admin:{verb('teardown')}", args=[done.pk])
+    read = carried_by(first.get(address))
     together = threading.Barrier(many)
     monkeypatch.setattr(Proof, "clean_confirm", lambda _: together.wait(10))
 
@@ -212,7 +213,7 @@ def test_many_at_once_have_no_more_tries_than_one_after_the_other(
         client = Client(raise_request_exception=False)
         client.cookies.update(first.cookies)
         try:
-            return client.post(address, MEANT | {"password": f"guess {number}"}).status_code
+            return client.post(address, read | MEANT | {"password": f"guess {number}"}).status_code
         finally:
             connection.close()
 

@@ -20,7 +20,9 @@ from tests.databases.reading import Tree
 from tests.databases.trees import assert_equal
 
 US, EU = "us-east-1", "eu-west-1"
-STRATEGIES = pytest.mark.parametrize("strategy", [Strategy.SNAPSHOT, Strategy.LIVE])
+STRATEGIES = pytest.mark.parametrize(
+    "strategy", [pytest.param(Strategy.SNAPSHOT, marks=pytest.mark.slow), Strategy.LIVE]
+)
 
 
 @pytest.fixture

@@ -23,8 +23,16 @@ DATABASES = sorted(path.stem for path in (HERE / "sql").glob("*.sql"))
 US, EU = "us-east-1", "eu-west-1"
 
 
-@pytest.mark.parametrize("strategy", [Strategy.SNAPSHOT, Strategy.LIVE])
-@pytest.mark.parametrize("name", DATABASES)
+@pytest.mark.parametrize(
+    ("name", "strategy"),
+    [
+        *((name, Strategy.LIVE) for name in DATABASES),
+        *(
+            pytest.param(name, Strategy.SNAPSHOT, marks=[] if name in ("objects", "access") else pytest.mark.slow)
+            for name in DATABASES
+        ),
+    ],
+)
 def test_it_comes_out_equal_goes_back_equal_and_leaves_nothing(
     build: Callable[[str], Built], name: str, strategy: Strategy
 ) -> None:

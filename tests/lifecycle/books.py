@@ -96,6 +96,12 @@ class Books:
         found = [approval for approval in self.approvals.values() if approval.move == move and approval.state == state]
         return found[-1] if found else None
 
+    def open_about(self, move: str) -> str:
+        """The act that waits for approval; empty where none does."""
+        return next(
+            (asked.act for asked in self.approvals.values() if asked.move == move and asked.state == "open"), ""
+        )
+
     def consent_to_start(self, move: str) -> ApprovalRow | None:
         found = [a for a in self.approvals.values() if a.move == move and a.state == "approved"]
         return next((approval for approval in found if approval.act in ("move", "reverse")), None)

@@ -87,7 +87,8 @@ class Laws:
             self.needs_consent.add(event.move)
         if edge == ("queued", "running"):
             self._check_start(now.moves[event.move], before)
-        if event.after == "aborting" and event.verb in ("abort", "fail", "go_back"):
+        approved = event.verb == "approve" and before.open_about(event.move) == "abort"
+        if event.after == "aborting" and (approved or event.verb in ("abort", "fail", "go_back")):
             self.ends_as[event.move] = "failed" if event.verb == "fail" else "aborted"
         if event.before == "aborting" and event.after != "held" and event.move in self.ends_as:
             assert event.after == self.ends_as[event.move]
