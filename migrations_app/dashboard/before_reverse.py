@@ -10,26 +10,26 @@ from migrations_app import queries
 from migrations_app.dashboard.display import ago, size, span
 from migrations_app.engine.undoing import is_way_back_open
 from migrations_app.models import AppMigration, SourceReplica
-from migrations_app.states import Status
+from migrations_app.states import ReplicaState, Status
 
 
 def way_back_now(move: AppMigration) -> list[str]:
-    """How far the replica is behind, what is wrong with it, and for how long earlier reverses blocked writes. Empty for
-    a held move that is only undone: there is no reverse."""
-    if move.status == Status.HELD and not is_way_back_open(move):
-        return []
+    """How far the replica is behind, what is wrong with it, and for how long earlier reverses blocked writes. Empty
+    where there is nothing to go back to, and for a held move that is only undone: there is no reverse."""
     replica: SourceReplica | None = getattr(move, "source_replica", None)
-    return [*(_behind(replica) if replica else []), *_blocked(move)]
+    if move.status == Status.HELD:
+        return _blocked(move) if is_way_back_open(move) else []
+    if replica is None or replica.state != ReplicaState.RETAINED:
+        return []
+    return [*_behind(replica, move.source_region.slug), *_blocked(move)]
 
 
-def _behind(replica: SourceReplica) -> list[str]:
+def _behind(replica: SourceReplica, place: str) -> list[str]:
     problem = [replica.problem] if replica.problem else []
     if replica.lag_bytes is None or replica.watched_at is None:
-        return [f"How far {replica.region} is behind is not known.", *problem]
+        return [f"How far {place} is behind is not known.", *problem]
     late = "" if replica.lag_seconds is None else f", {span(replica.lag_seconds)}"
-    said = format_html(
-        "{} is {}{} behind; read {} ago.", replica.region, size(replica.lag_bytes), late, ago(replica.watched_at)
-    )
+    said = format_html("{} is {}{} behind; read {} ago.", place, size(replica.lag_bytes), late, ago(replica.watched_at))
     return [said, *problem]
 
 

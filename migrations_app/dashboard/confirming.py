@@ -128,7 +128,7 @@ def _page(
         "said": ahead.said if verb not in ABOUT_A_REQUEST else "",
         "sentences": ahead.sentences,
         "outcome": ahead.outcome,
-        "way_back_now": way_back_now(move) if verb is Verb.REVERSE and not blockers else [],
+        "way_back_now": way_back_now(move) if verb is Verb.REVERSE else [],
         "asks_first": ahead.asks_first,
         "stopped_by": ahead.stopped_by,
         "approval": approval,
