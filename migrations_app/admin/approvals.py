@@ -50,19 +50,14 @@ class ApprovalAdmin(Searched, Listed, LookOnly):
     list_display = ["move", "act", "state_shown", "asked_by", "reason", "limit", "decider"]
     list_display_links = None
     list_filter = [StateFilter, "act", ("migration__app__owner", TeamFilter), _ASKED]
-    list_select_related = [
-        "migration__app",
-        "migration__source_region",
-        "migration__dest_region",
-        "requested_by",
-        "decided_by",
-    ]
+    list_select_related = ["migration__app"]
     search_fields = ["migration__app__slug", "migration__id", "reason"]
     search_help_text = "App, id of the move, or words of the reason."
     id_searched = "migration"
     app_searched = "migration__app"
     words_searched = Words("reason")
     list_defer = ["subject", *(f"migration__{name}" for name in LONG_FIELDS)]
+    list_prefetch = ["migration__source_region", "migration__dest_region", "requested_by", "decided_by"]
 
     def empty(self, request: HttpRequest) -> Empty:
         decided = list_of(Approval, **{StateFilter.parameter_name: "all"})

@@ -34,12 +34,13 @@ class AppMigrationAdmin(Searched, Exported, InSight, LookOnly):
         ("app__owner", TeamFilter),
         ("initiated_at", titled("asked for", admin.DateFieldListFilter)),
     ]
-    list_select_related = ["app__owner", "source_region", "dest_region", "requested_by"]
+    list_select_related = ["app"]
     search_fields = ["id", "app__slug", "reason", "ticket_url"]
     search_help_text = "App, id of the move, words of reason or ticket."
     app_searched = "app"
     words_searched = Words("reason", "ticket_url")
     list_defer = LONG_FIELDS
+    list_prefetch = ["app__owner", "source_region", "dest_region", "requested_by"]
     csv_columns = {
         "move": lambda move: move.pk,
         "app": lambda move: move.app,

@@ -26,13 +26,14 @@ class SourceReplicaAdmin(Searched, WithTrail, Exported, InSight, LookOnly):
     list_title = "Replicas"
     list_display = ["app", "region", "state_shown", "trouble", "lag", "retained", "size_and_cost", "created", "review"]
     list_filter = ["state", "region", ("app__owner", TeamFilter), _LEFT]
-    list_select_related = ["app__owner", "region"]
+    list_select_related = ["app"]
     fields = ()  # the page is dashboard/replica_page.py's
     search_fields = ["app__slug", "migration__id"]
     search_help_text = "App, or id of the move that left it."
     id_searched = "migration"
     app_searched = "app"
     list_defer = ["history", "acts"]
+    list_prefetch = ["app__owner", "region"]
     csv_columns = {
         "move": lambda replica: replica.migration_id,
         "app": lambda replica: replica.app,

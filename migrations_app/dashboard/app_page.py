@@ -28,8 +28,9 @@ _NO_WAY_BACK = "No way back is kept: no region has a replica of it."
 def about(app: App, viewer: User) -> dict[str, Any]:
     """`sentences`, `tone`, `way_back` (as standing.way_back has it, and its `page`), `buttons`, `map`, its `last`
     moves, and a `chart` of how long they blocked writes."""
-    moves = AppMigration.objects.filter(app=app).select_related("source_region", "dest_region", "requested_by")
+    moves = AppMigration.objects.filter(app=app).select_related("requested_by")
     last = list(moves.defer(*LONG_FIELDS).order_by("-initiated_at")[:LAST_MOVES])
+    queries.give_regions(last)
     for move in last:
         move.app = app
     now = database_now()

@@ -9,6 +9,7 @@ from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
+from migrations_app import queries
 from migrations_app.dashboard.charts import WIDTH, axis_times
 from migrations_app.dashboard.display import link, moment, page_of, route
 from migrations_app.models import App, AppMigration, Region, SourceReplica
@@ -20,7 +21,7 @@ LANE, BAR = 34, 18
 """Heights in pixels: of a lane, and of a stay in its middle."""
 _SHORTEST = 3.0
 """Of a bar, so that it is seen."""
-MOST = 24
+MOST = 16
 """Of the switches, the last ones: more than a map can show."""
 
 
@@ -239,14 +240,15 @@ class Map:
 
 
 def map_of(app: App, now: datetime, last: Iterable[AppMigration] = ()) -> Map:
-    """One query. Of its `last` moves those are marked that ended without a switch."""
+    """Two queries. Of its `last` moves those are marked that ended without a switch."""
     passed = (
         AppMigration.objects.filter(app=app, pivot_at__isnull=False)
-        .select_related("source_region", "dest_region", "source_replica__region")
+        .select_related("source_replica")
         .defer(*LONG_FIELDS, "source_replica__history", "source_replica__acts")
         .order_by("-pivot_at")[: MOST + 1]
     )
     moves = list(passed)
+    queries.give_regions(moves)
     for move in moves:
         move.app = app
     failures = [move for move in last if move.status in (Status.ABORTED, Status.FAILED) and not move.pivot_at]

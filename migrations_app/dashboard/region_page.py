@@ -11,13 +11,16 @@ from migrations_app.dashboard.display import list_of
 from migrations_app.dashboard.last_moves import blocked_chart, move_rows
 from migrations_app.dashboard.regions_now import regions_now
 from migrations_app.models import App, AppMigration, Region, SourceReplica
-from migrations_app.models.app_migration import LONG_FIELDS
 from migrations_app.permissions import in_sight, sees_every_team, visible_apps
 from migrations_app.states import ACTIVE, REPLICA_OPEN
 
-MOST_APPS = 50
-LAST_MOVES = 20
-_LISTED = 10
+MOST_SHOWN = 20
+LAST_MOVES = 12
+_LISTED = 8
+_LISTED_FIELDS = (
+    *("app__slug", "source_region__slug", "dest_region__slug", "requested_by__username"),
+    *("kind", "status", "current_step", "initiated_at", "writes_blocked_at", "writes_unblocked_at"),
+)
 
 
 def about(region: Region, viewer: User) -> dict[str, Any]:
@@ -25,20 +28,21 @@ def about(region: Region, viewer: User) -> dict[str, Any]:
     to it, its `last` moves, a `chart` of how long they blocked writes, and addresses of the lists that have all."""
     [now] = regions_now([region], viewer)
     replicas = in_sight(SourceReplica.objects.filter(region=region, state__in=REPLICA_OPEN), viewer)
-    replicas = replicas.select_related("app", "migration__dest_region").defer(
-        "history", "acts", *(f"migration__{name}" for name in LONG_FIELDS)
+    replicas = replicas.select_related("app", "migration__dest_region").only(
+        "app__slug", "migration__dest_region__slug"
     )
     moves = _moves(region, viewer)
+    active = list(moves.filter(status__in=ACTIVE)[:MOST_SHOWN])
     last = list(moves.exclude(status__in=ACTIVE)[:LAST_MOVES])
     return {
         "now": now,
         "tone": now.tone,
         "sees_all": sees_every_team(viewer),
-        "apps_there": visible_apps(viewer).filter(region=region)[:MOST_APPS],
+        "apps_there": visible_apps(viewer).filter(region=region)[:MOST_SHOWN],
         "apps_url": list_of(App, region__id__exact=region.pk),
-        "replicas_there": replicas[:MOST_APPS],
+        "replicas_there": replicas[:MOST_SHOWN],
         "replicas_url": list_of(SourceReplica, region__id__exact=region.pk, state__in=",".join(sorted(REPLICA_OPEN))),
-        "active": move_rows(moves.filter(status__in=ACTIVE)[:MOST_APPS]),
+        "active": move_rows(active),
         "last": move_rows(last[:_LISTED]),
         "arrivals_url": list_of(AppMigration, dest_region__id__exact=region.pk),
         "departures_url": list_of(AppMigration, source_region__id__exact=region.pk),
@@ -50,4 +54,4 @@ def _moves(region: Region, viewer: User) -> QuerySet[AppMigration]:
     """From and to it, the newest first."""
     either = AppMigration.objects.filter(Q(source_region=region) | Q(dest_region=region))
     moves = in_sight(either, viewer).select_related("app", "source_region", "dest_region", "requested_by")
-    return moves.defer(*LONG_FIELDS)
+    return moves.only(*_LISTED_FIELDS)

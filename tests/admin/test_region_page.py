@@ -175,7 +175,7 @@ def test_workers_are_told_or_unknown(busy: Region, operator: User, monkeypatch: 
 
 
 def test_of_very_many_apps_the_first_are_named(busy: Region, operator: User, monkeypatch: Any) -> None:
-    monkeypatch.setattr("migrations_app.dashboard.region_page.MOST_APPS", 1)
+    monkeypatch.setattr("migrations_app.dashboard.region_page.MOST_SHOWN", 1)
     html = the_page(operator, busy)
     assert "The first 1." in html
     assert ">All 2</a>" in html
