@@ -268,15 +268,8 @@ def blocked_by_reverses(source: Region, dest: Region) -> list[float]:
     done = AppMigration.objects.filter(
         source_region=source, dest_region=dest, status=Status.COMPLETED, kind=Kind.REVERSE
     ).order_by("-completed_at")
-    times = done.values_list("writes_blocked_at", "writes_unblocked_at")[:10]
-    return [(end - begin).total_seconds() for begin, end in times if begin and end]
-
-
-def blocked_seconds(row: AppMigration) -> float | None:
-    """How long writes were blocked; None if they never were, or still are."""
-    if row.writes_blocked_at is None or row.writes_unblocked_at is None:
-        return None
-    return (row.writes_unblocked_at - row.writes_blocked_at).total_seconds()
+    rows = done.only("writes_blocked_at", "writes_unblocked_at")[:10]
+    return [row.blocked_seconds for row in rows if row.blocked_seconds is not None]
 
 
 def differences_found(row: AppMigration) -> list[dict[str, Any]]:
@@ -298,7 +291,7 @@ def circumstances(row: AppMigration) -> dict[str, Any]:
         "comments": [asdict(said) for said in comments(row)],
         "approvals": [describe_approval(approval) for approval in approvals_of(row)],
         "preflight": row.preflight,
-        "blocked_seconds": blocked_seconds(row),
+        "blocked_seconds": row.blocked_seconds,
         "writes_blocked_at": row.writes_blocked_at,
         "worker": row.lease_owner or None,
         "next_try_at": row.next_try_at,

@@ -51,6 +51,11 @@ class Alarm(models.Model):
     def __str__(self) -> str:
         return f"{self.code}: {self.about}"
 
+    @property
+    def is_bad(self) -> bool:
+        """Something is wrong; that a replica should be looked at again is a question only."""
+        return self.code != AlarmCode.REPLICA_OVERDUE
+
 
 class Heartbeat(models.Model):
     """When a process that everything depends on was last heard of; a row for each."""
