@@ -91,6 +91,8 @@ DATABASES["default"]["OPTIONS"] = {
     "keepalives_idle": 5,
     "keepalives_interval": 5,
     "keepalives_count": 2,
+    # Many small questions at once: with parallel workers the planner takes a long way for a page's 30 rows.
+    "options": "-c max_parallel_workers_per_gather=0",
     **DATABASES["default"].get("OPTIONS", {}),
 }
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
