@@ -1,4 +1,5 @@
 from migrations_app.models.alarm import Alarm, Heartbeat
+from migrations_app.models.api_token import ApiToken
 from migrations_app.models.app import App
 from migrations_app.models.app_migration import AppMigration
 from migrations_app.models.approval import Approval
@@ -9,6 +10,7 @@ from migrations_app.models.step_run import StepRun
 
 __all__ = [
     "Alarm",
+    "ApiToken",
     "App",
     "AppMigration",
     "Approval",
