@@ -18,6 +18,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models.functions import Now
 
+from migrations_app import origin
 from migrations_app.clock import database_now
 from migrations_app.errors import Refused
 from migrations_app.models import App, AppMigration, Approval, Region
@@ -42,7 +43,9 @@ _WORDS = {
 
 
 def is_needed(act: str) -> bool:
-    """Whether policy wants a second person for that."""
+    """Whether policy wants a second person for that, as it is asked for now."""
+    if origin.current().is_token and not settings.MOVES_TOKENS_FOUR_EYES:
+        return False
     return act in settings.MOVES_FOUR_EYES
 
 

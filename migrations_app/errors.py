@@ -38,6 +38,12 @@ class NotFound(PortalError):
     code = "not_found"
 
 
+class Unauthorized(PortalError):
+    """The caller has not shown who it is. HTTP 401."""
+
+    code = "unauthorized"
+
+
 class Forbidden(PortalError):
     """The caller's role does not allow the act. Exit status 4, HTTP 403."""
 

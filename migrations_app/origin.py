@@ -12,10 +12,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Origin:
-    """`surface`: admin, command, worker, reconciler, api …; `address`: an IP address, or login@host at a shell."""
+    """`surface`: admin, command, worker, reconciler, api, mcp; `address`: an IP address, or login@host at a shell."""
 
     surface: str = ""
     address: str = ""
+
+    @property
+    def is_token(self) -> bool:
+        """A program acts, by a token."""
+        return self.surface in ("api", "mcp")
 
 
 _current: ContextVar[Origin | None] = ContextVar("origin", default=None)

@@ -18,6 +18,7 @@ from django.db.models import QuerySet, TextChoices
 
 from migrations_app.errors import Forbidden
 from migrations_app.models import App, AppMigration, AuditEvent, Region, SourceReplica
+from migrations_app.states import Scope
 
 Row = TypeVar("Row", AppMigration, SourceReplica, AuditEvent)
 Thing = App | AppMigration | SourceReplica | Region
@@ -60,6 +61,24 @@ _PERMISSIONS = {
     Verb.REGISTER: "add_app",
     Verb.EXPORT_AUDIT: "export_audit",
 }
+
+
+SCOPE_OF: dict[Verb, Scope] = {
+    Verb.VIEW: Scope.READ,
+    Verb.REQUEST: Scope.REQUEST,
+    Verb.WITHDRAW: Scope.REQUEST,
+    Verb.COMMENT: Scope.REQUEST,
+    Verb.APPROVE: Scope.APPROVE,
+    Verb.REJECT: Scope.APPROVE,
+    Verb.ABORT: Scope.OPERATE,
+    Verb.RETRY: Scope.OPERATE,
+    Verb.REVERSE: Scope.OPERATE,
+    Verb.TEARDOWN: Scope.OPERATE,
+    Verb.KEEP: Scope.OPERATE,
+    Verb.REGISTER: Scope.OPERATE,
+    Verb.EXPORT_AUDIT: Scope.OPERATE,
+}
+"""The scope that a token needs for the verb, besides its user's right to it (tokens.py)."""
 
 
 def can(user: User | None, verb: Verb, thing: Thing | None = None) -> bool:

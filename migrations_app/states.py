@@ -130,6 +130,15 @@ def may_become(before: str, after: str) -> bool:
     return Status(after) in TRANSITIONS[Status(before)]
 
 
+class Scope(TextChoices):
+    """What a token may be used for; its user's rights are the limit (permissions.SCOPE_OF says which verbs)."""
+
+    READ = "read"  # look at everything that its user sees
+    REQUEST = "request"  # ask for moves, take that back, comment
+    APPROVE = "approve"  # decide on what others ask for
+    OPERATE = "operate"  # whatever else moves, ends or keeps things
+
+
 class ApprovalState(TextChoices):
     """What became of a request for a second person's consent."""
 

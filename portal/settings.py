@@ -54,6 +54,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
+    "migrations_app.api.middleware.api_middleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "migrations_app.middleware.nul_middleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -135,6 +136,8 @@ REDIS_URL = env.str("REDIS_URL", default="redis://127.0.0.1:6379/0")
 
 # Kinds of acts that need a second person: any of move, reverse, abort, retry, teardown.
 MOVES_FOUR_EYES = frozenset(env.list("MOVES_FOUR_EYES", default=["move", "teardown"]))
+# Whether that counts for what a token asks for as well; else it is done at once.
+MOVES_TOKENS_FOUR_EYES = env.bool("MOVES_TOKENS_FOUR_EYES", default=True)
 # Hours until a request that nobody decided on expires, and until an approval does whose move could have begun.
 MOVES_REQUEST_HOURS = env.float("MOVES_REQUEST_HOURS", default=24.0)
 MOVES_APPROVAL_HOURS = env.float("MOVES_APPROVAL_HOURS", default=24.0)
@@ -212,6 +215,13 @@ MOVES_REPLICA_REVIEW_DAYS = env.int("MOVES_REPLICA_REVIEW_DAYS", default=14)
 
 # How old, in seconds, what the overview shows to all alike may be; 0: never older than the request.
 MOVES_OVERVIEW_SECONDS = env.float("MOVES_OVERVIEW_SECONDS", default=1.0)
+
+# -- Tokens ------------------------------------------------------------------------------------------------------
+
+# Days until a token expires, at most.
+MOVES_TOKEN_DAYS = env.int("MOVES_TOKEN_DAYS", default=365)
+# How many requests a token may make to the API in a minute.
+MOVES_TOKEN_REQUESTS_PER_MINUTE = env.int("MOVES_TOKEN_REQUESTS_PER_MINUTE", default=600)
 
 # -- Logs --------------------------------------------------------------------------------------------------------
 
