@@ -5,6 +5,8 @@ from django.templatetags.static import static
 from django.urls import path
 from django.views.generic import RedirectView
 
+from migrations_app.mcp.tools import server as mcp
+
 
 def healthz(request: HttpRequest) -> HttpResponse:
     """The web process answers; it says nothing about the regions."""
@@ -20,5 +22,6 @@ urlpatterns = [
     path("favicon.ico", favicon),
     path("healthz", healthz),
     path("admin/", admin.site.urls),
+    path("mcp", mcp),
     path("", RedirectView.as_view(pattern_name="admin:index")),
 ]
