@@ -13,10 +13,10 @@ _LOOK_AGAIN = f"Call {_STATUS} to see how it stands now."
 _NO_WAY_BACK = f"{_REPLICAS} lists the ways back there are. Without one, move_app moves the app like any other."
 _ANOTHER_REGION = "Call list_regions() for the names, and ask the user which region is meant."
 
-_NEXT = {
+NEXT = {
     "unknown_app": (
-        "That is a command of the portal, not a tool. Ask the user for the app's exact name; an app of a team that the "
-        "token's user is not in is answered like one that does not exist."
+        "Ask the user for the app's exact name. An app of a team that the token's user is not in is answered like one "
+        "that does not exist."
     ),
     "unknown_migration": f"Call {_GET_ACTIVE} for the move under way, or {_REPLICAS} for the completed ones.",
     "invalid_region": _ANOTHER_REGION,
@@ -45,13 +45,17 @@ _NEXT = {
     "scope": "Tell the user; with this token calling again changes nothing.",
     "portal_database_away": "Wait half a minute, look how things stand, and call again if it was not done.",
 }
-"""What an assistant does next, by the error's code; its hint, which is for people, comes before that."""
+"""What an assistant does next, by the error's code. Some of it begins with what a person would do, the error's hint."""
+
+_ELSEWHERE = frozenset({"unknown_app", "invalid_region"})
+"""Codes with a hint that names a command, or a call of the HTTP API."""
 
 
 def told(error: PortalError, *, app_id: str | None, migration_id: str | None) -> str:
     """The refusal as text for a model; the ids are those it called the tool with."""
     known = {"app_id": _quoted(app_id), "migration_id": _quoted(migration_id)}
-    remedy = f"{error.hint} {_NEXT.get(error.code, '').format_map(known)}".strip()
+    hint = "" if error.code in _ELSEWHERE else error.hint
+    remedy = f"{hint} {NEXT.get(error.code, '').format_map(known)}".strip()
     return "\n".join(filter(None, (f"Refused: {error.reason}", f"Code: {error.code}", remedy and f"Next: {remedy}")))
 
 

@@ -7,16 +7,19 @@ from functools import wraps
 from typing import Any
 
 import msgspec
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django_mcpz.server import MCPServer, ToolError
+from psycopg import errors as postgres
 
 from migrations_app import permissions, tokens
-from migrations_app.errors import InvalidInput, PortalError, Unauthorized
+from migrations_app.errors import InvalidInput, PortalError, Refused, TransientError, Unauthorized
 from migrations_app.mcp import refusals
 from migrations_app.middleware import address_of
 from migrations_app.origin import acting_from
 from migrations_app.permissions import Verb
 from migrations_app.tokens import Caller
+from migrations_app.transitions import CHANGED_MEANWHILE
 
 Answer = dict[str, Any]
 Act = Callable[..., Answer]
@@ -76,11 +79,18 @@ def _as_caller(act: Act) -> Callable[..., Answer]:
             try:
                 _check(given)
                 return act(caller, *params)
-            except PortalError as error:
-                told = refusals.told(error, app_id=given.get("app_id"), migration_id=given.get("migration_id"))
+            except (PortalError, OperationalError, InterfaceError) as error:
+                refusal = error if isinstance(error, PortalError) else _of_database(error)
+                told = refusals.told(refusal, app_id=given.get("app_id"), migration_id=given.get("migration_id"))
                 raise ToolError(told) from error
 
     return answer
+
+
+def _of_database(error: OperationalError | InterfaceError) -> PortalError:
+    if isinstance(error.__cause__, postgres.DeadlockDetected | postgres.SerializationFailure):
+        return Refused([CHANGED_MEANWHILE])
+    return TransientError("The portal's database does not answer.", code="portal_database_away")
 
 
 def _caller(request: HttpRequest) -> Caller:

@@ -11,11 +11,13 @@ from typing import Any
 import pytest
 from django.conf import LazySettings
 from django.contrib.auth.models import User
+from django.db import OperationalError
 from django.db.models.functions import Now
 from mcp import MCPError
+from psycopg.errors import AdminShutdown, DeadlockDetected
 from pytest_django.live_server_helper import LiveServer
 
-from migrations_app import tokens
+from migrations_app import queries, tokens
 from migrations_app.models import ApiToken, App, AppMigration, AuditEvent
 from migrations_app.states import Scope, Status
 from tests import on_paper
@@ -285,6 +287,20 @@ def test_arguments_that_are_not_there_are_named(assistant: Assistant) -> None:
     assert "`force`" in assistant.refused("move_app", app_id="shop", dest_region="eu-west-1", force=True)
     assert "`$.action`" in assistant.refused("manage_migrations", action="cancel")
     assert "`$.migration_id`" in assistant.refused("teardown_source_replica", migration_id=7)
+
+
+@pytest.mark.parametrize(
+    ("cause", "code"), [(DeadlockDetected(), "changed_meanwhile"), (AdminShutdown(), "portal_database_away")]
+)
+def test_a_database_that_fails_is_told_like_any_refusal(
+    assistant: Assistant, shop: App, monkeypatch: pytest.MonkeyPatch, cause: Exception, code: str
+) -> None:
+    def fail(*args: object) -> None:
+        raise OperationalError from cause
+
+    move = on_paper.move(shop)
+    monkeypatch.setattr(queries, "describe_move", fail)
+    assert f"Code: {code}" in assistant.refused("move_app_status", app_id="shop", migration_id=str(move.pk))
 
 
 def test_what_another_team_has_is_answered_like_what_was_never_there(live_server: LiveServer, shop: App) -> None:
