@@ -12,7 +12,7 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.db.models import Case, Count, Min, Prefetch, Q, When, Window
+from django.db.models import Case, Count, Min, Prefetch, Q, QuerySet, When, Window
 
 from migrations_app import approvals, rules
 from migrations_app.clock import database_now
@@ -88,11 +88,13 @@ def move(move_id: UUID | str, *, viewer: User | None) -> AppMigration:
     try:
         return in_sight(AppMigration.objects.all(), viewer).select_related(*related).get(pk=move_id)
     except (AppMigration.DoesNotExist, ValidationError):
-        raise NotFound(
-            f"There is no move {move_id}.",
-            hint="The app's status tells the ids of its moves.",
-            code="unknown_migration",
-        ) from None
+        raise no_such_move(move_id) from None
+
+
+def no_such_move(move_id: UUID | str) -> NotFound:
+    return NotFound(
+        f"There is no move {move_id}.", hint="The app's status tells the ids of its moves.", code="unknown_migration"
+    )
 
 
 def active_move(slug: str, *, viewer: User | None) -> AppMigration | None:
@@ -101,6 +103,22 @@ def active_move(slug: str, *, viewer: User | None) -> AppMigration | None:
         .select_related("app", "source_region", "dest_region")
         .first()
     )
+
+
+def moves(
+    *, viewer: User | None, app: str | None, region: str | None, status: Status | None, kind: Kind | None
+) -> QuerySet[AppMigration]:
+    """The moves in sight that are like that; None: whichever. `region`: at either end."""
+    rows = in_sight(AppMigration.objects.all(), viewer)
+    if app is not None:
+        rows = rows.filter(app__slug=app)
+    if region is not None:
+        rows = rows.filter(Q(source_region__slug=region) | Q(dest_region__slug=region))
+    if status is not None:
+        rows = rows.filter(status=status)
+    if kind is not None:
+        rows = rows.filter(kind=kind)
+    return rows
 
 
 def active_moves(*, viewer: User | None) -> list[AppMigration]:
@@ -224,6 +242,14 @@ def describe_move(row: AppMigration) -> dict[str, Any]:
     """A move in the shape that the API and the commands publish (DESIGN: HTTP)."""
     steps = steps_of(row)
     done = sum(step["state"] in (RunStatus.DONE, RunStatus.SKIPPED) for step in steps)
+    return {
+        **outline_of(row),
+        "progress": {"steps_done": done, "steps_total": len(steps), **_current_progress(row, steps)},
+    }
+
+
+def outline_of(row: AppMigration) -> dict[str, Any]:
+    """describe_move() without the progress, which takes reading its steps."""
     replica = getattr(row, "source_replica", None)
     return {
         "migration_id": str(row.pk),
@@ -233,7 +259,6 @@ def describe_move(row: AppMigration) -> dict[str, Any]:
         "status": row.status,
         "current_step": row.current_step,
         "step_started_at": row.step_started_at,
-        "progress": {"steps_done": done, "steps_total": len(steps), **_current_progress(row, steps)},
         "retry_count": row.retry_count,
         "last_error": row.last_error or None,
         "source_region": row.source_region.slug,
@@ -247,6 +272,16 @@ def describe_move(row: AppMigration) -> dict[str, Any]:
 def _current_progress(row: AppMigration, steps: list[dict[str, Any]]) -> dict[str, Any]:
     current = next((step for step in steps if step["step"] == row.current_step), {})
     return {"current": current.get("progress"), "details": current.get("details")}
+
+
+def teardown_state(row: AppMigration) -> str | None:
+    """How far the teardown of the move's replica is: awaiting_approval, tearing_down or torn_down; None: nobody wants
+    it."""
+    replica = getattr(row, "source_replica", None)
+    if replica is not None and replica.state in (ReplicaState.TEARING_DOWN, ReplicaState.TORN_DOWN):
+        return str(replica.state)
+    waiting = approvals.open_of(row)
+    return str(Status.AWAITING_APPROVAL) if waiting and waiting.act == Act.TEARDOWN else None
 
 
 def describe_replica(replica: SourceReplica) -> dict[str, Any]:

@@ -54,6 +54,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
+    "migrations_app.api.middleware.api_middleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "migrations_app.middleware.nul_middleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -217,6 +218,8 @@ MOVES_OVERVIEW_SECONDS = env.float("MOVES_OVERVIEW_SECONDS", default=1.0)
 
 # Days until a token expires, at most.
 MOVES_TOKEN_DAYS = env.int("MOVES_TOKEN_DAYS", default=365)
+# How many requests a token may make to the API in a minute.
+MOVES_TOKEN_REQUESTS_PER_MINUTE = env.int("MOVES_TOKEN_REQUESTS_PER_MINUTE", default=600)
 
 # -- Logs --------------------------------------------------------------------------------------------------------
 

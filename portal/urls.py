@@ -5,6 +5,7 @@ from django.templatetags.static import static
 from django.urls import path
 from django.views.generic import RedirectView
 
+from migrations_app.api.site import api
 from migrations_app.mcp.tools import server as mcp
 
 
@@ -22,6 +23,7 @@ urlpatterns = [
     path("favicon.ico", favicon),
     path("healthz", healthz),
     path("admin/", admin.site.urls),
+    path("v1/", api.urls),
     path("mcp", mcp),
     path("", RedirectView.as_view(pattern_name="admin:index")),
 ]

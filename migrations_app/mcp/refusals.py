@@ -21,7 +21,6 @@ NEXT = {
     "unknown_migration": f"Call {_GET_ACTIVE} for the move under way, or {_REPLICAS} for the completed ones.",
     "invalid_region": _ANOTHER_REGION,
     "same_region": "There is nothing to move, unless the user means another region: list_regions() names them.",
-    "region_closed": _ANOTHER_REGION,
     "move_active": (
         "Follow the move under way with move_app_status and its id; "
         f'{_GET_ACTIVE} shows it. manage_migrations(action="abort", migration_id=…) undoes it: ask the user first.'

@@ -4,39 +4,35 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 from django.db import InterfaceError, OperationalError
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django_mcpz.server import MCPServer, ToolError
 from psycopg import errors as postgres
 
-from migrations_app import permissions, tokens
-from migrations_app.errors import InvalidInput, PortalError, Refused, TransientError, Unauthorized
+from migrations_app import permissions
+from migrations_app.api import answers, gate
+from migrations_app.errors import PortalError, Refused, TransientError
 from migrations_app.mcp import refusals
-from migrations_app.middleware import address_of
 from migrations_app.origin import acting_from
 from migrations_app.permissions import Verb
-from migrations_app.tokens import Caller
 from migrations_app.transitions import CHANGED_MEANWHILE
 
 Answer = dict[str, Any]
 Act = Callable[..., Answer]
-"""Takes the Caller, and its arguments as a Struct if it has any."""
+"""Takes the tokens.Caller, and its arguments as a Struct if it has any."""
 
 
 def _admit(request: HttpRequest) -> HttpResponse | None:
-    """None, and `request.caller` is set, for who shows a good token; for others the answer."""
+    """None for whom the gate lets in, with `request.caller` set; for others the answer, as the API gives it."""
     try:
-        request.caller = tokens.caller_of(request.headers.get("Authorization"), address_of(request))  # type: ignore[attr-defined]
-    except Unauthorized as error:
-        return JsonResponse(
-            {"error": error.code, "reason": error.reason, "hint": error.hint},
-            status=401,
-            headers={"WWW-Authenticate": "Bearer"},
-        )
-    return None
+        return gate.admit(cast(gate.Request, request))
+    except PortalError as error:
+        return answers.of_portal(request, error)
+    except (OperationalError, InterfaceError) as error:
+        return answers.of_database(request, error)
 
 
 server = MCPServer(
@@ -60,7 +56,7 @@ def tool(verb: Verb, **about: Any) -> Callable[[Act], Act]:
     """
 
     def permitted(request: HttpRequest) -> bool:
-        caller = _caller(request)
+        caller = cast(gate.Request, request).caller
         return caller.holds(verb) and permissions.can(caller.user, verb)
 
     def register(act: Act) -> Act:
@@ -72,13 +68,11 @@ def tool(verb: Verb, **about: Any) -> Callable[[Act], Act]:
 
 def _as_caller(act: Act) -> Callable[..., Answer]:
     @wraps(act)
-    def answer(request: HttpRequest, *params: msgspec.Struct) -> Answer:
-        caller = _caller(request)
+    def answer(request: gate.Request, *params: msgspec.Struct) -> Answer:
         given: dict[str, str | None] = msgspec.structs.asdict(params[0]) if params else {}
-        with acting_from("mcp", f"{address_of(request)}, token {caller.token.name}"):
+        with acting_from("mcp", gate.whence(request)):
             try:
-                _check(given)
-                return act(caller, *params)
+                return act(request.caller, *params)
             except (PortalError, OperationalError, InterfaceError) as error:
                 refusal = error if isinstance(error, PortalError) else _of_database(error)
                 told = refusals.told(refusal, app_id=given.get("app_id"), migration_id=given.get("migration_id"))
@@ -91,14 +85,3 @@ def _of_database(error: OperationalError | InterfaceError) -> PortalError:
     if isinstance(error.__cause__, postgres.DeadlockDetected | postgres.SerializationFailure):
         return Refused([CHANGED_MEANWHILE])
     return TransientError("The portal's database does not answer.", code="portal_database_away")
-
-
-def _caller(request: HttpRequest) -> Caller:
-    caller: Caller = request.caller  # type: ignore[attr-defined]
-    return caller
-
-
-def _check(given: dict[str, str | None]) -> None:
-    for name, value in given.items():
-        if value and "\0" in value:  # the database takes none
-            raise InvalidInput(f"{name} has a NUL character.", hint="Leave it out.")

@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
+
+from pydantic import TypeAdapter
 
 from migrations_app import actions, queries
-from migrations_app.errors import InvalidInput, NotFound
-from migrations_app.mcp import shapes
+from migrations_app.api import shapes
+from migrations_app.api.lookup import app_of, move_of, open_region
+from migrations_app.errors import InvalidInput
+from migrations_app.mcp.arguments import ManageMigrations, MoveApp, MoveAppStatus, TeardownSourceReplica
 from migrations_app.mcp.server import Answer, server, tool
-from migrations_app.mcp.shapes import ManageMigrations, MoveApp, MoveAppStatus, TeardownSourceReplica
 from migrations_app.models import AppMigration, Region
 from migrations_app.permissions import Verb
-from migrations_app.states import ReplicaState, Status
+from migrations_app.states import Act
 from migrations_app.tokens import Caller
 
 __all__ = ["server"]
+
+
+def _schema(answers: Any) -> dict[str, Any]:
+    """The JSON schema of an answer, or of any of several."""
+    return {"type": "object", **TypeAdapter(answers).json_schema(mode="serialization")}
 
 
 @tool(
@@ -24,7 +33,7 @@ __all__ = ["server"]
         "The names of all regions, as move_app takes them for dest_region. A region may be closed to moves; move_app "
         "says so then."
     ),
-    output_schema=shapes.Regions,
+    output_schema=_schema(shapes.Regions),
     read_only=True,
     destructive=False,
     idempotent=True,
@@ -47,16 +56,16 @@ def list_regions(caller: Caller) -> Answer:
         "source replica: it is the way back (manage_migrations, action reverse) until teardown_source_replica gives it "
         "up. Refused while another move of the app is under way; calling again once that is over asks for a new move."
     ),
-    output_schema=shapes.Moved,
+    output_schema=_schema(shapes.Begun),
     read_only=False,
     destructive=True,
     idempotent=False,
 )
 def move_app(caller: Caller, params: MoveApp) -> Answer:
-    move = actions.request_move(
-        app_slug=params.app_id, dest_slug=params.dest_region, acting_user=caller.user, reason=_reason(caller)
-    )
-    return _standing(move)
+    app = app_of(params.app_id, caller.user)
+    dest = open_region(params.dest_region)
+    move = actions.request_move(app_slug=app.slug, dest_slug=dest.slug, acting_user=caller.user, reason=_reason(caller))
+    return {"migration_id": str(move.pk), "status": move.status}
 
 
 @tool(
@@ -71,7 +80,7 @@ def move_app(caller: Caller, params: MoveApp) -> Answer:
         "or takes the app back with manage_migrations (abort before the step flipping_routing is done, else reverse).\n"
         "source_replica_state retained: the move can be reversed."
     ),
-    output_schema=shapes.Migration,
+    output_schema=_schema(shapes.Migration),
     read_only=True,
     destructive=False,
     idempotent=True,
@@ -88,14 +97,14 @@ def move_app_status(caller: Caller, params: MoveAppStatus) -> Answer:
         "list_source_replicas (app_id if only that app's): the replicas that completed moves left, each a way back, "
         "with size and monthly cost.\n"
         "abort (migration_id): undo a move before its point of no return, the step flipping_routing. The app goes on "
-        "where it was. Answers at once; follow with move_app_status until aborted. A status that stays as it was means "
-        "that another person has to approve the abort.\n"
+        "where it was. Answers at once; follow with move_app_status until aborted. With awaiting_approval in the "
+        "answer nothing happens until another person approves the abort in the portal.\n"
         "reverse (migration_id of a completed move, or of one that is held past its point of no return): bring the app "
         "back to source_region with all that was written since. It is a move of its own, takes minutes and refuses "
         "writes for a part of that: follow the migration_id that it answers.\n"
         "Ask the user before abort and reverse."
     ),
-    output_schema=shapes.any_of(shapes.Active, shapes.Replicas, shapes.Moved, shapes.Reversed),
+    output_schema=_schema(shapes.Active | shapes.Replicas | shapes.Changed | shapes.Reversed),
     read_only=False,
     destructive=True,
     idempotent=False,
@@ -114,26 +123,25 @@ def manage_migrations(caller: Caller, params: ManageMigrations) -> Answer:
         "status awaiting_approval: nothing happens until another person approves it in the portal. tearing_down: under "
         "way; call again, or look at source_replica_state of move_app_status, until torn_down."
     ),
-    output_schema=shapes.TornDown,
+    output_schema=_schema(shapes.TornDown | shapes.TearingDown),
     read_only=False,
     destructive=True,
     idempotent=True,
 )
 def teardown_source_replica(caller: Caller, params: TeardownSourceReplica) -> Answer:
     move = queries.move(params.migration_id, viewer=caller.user)
-    replica = getattr(move, "source_replica", None)
-    if replica is None or replica.state not in (ReplicaState.TEARING_DOWN, ReplicaState.TORN_DOWN):
-        replica = actions.teardown(
-            move_id=move.pk, acting_user=caller.user, confirm=move.app.slug, reason=_reason(caller)
-        )
-    return {"status": Status.AWAITING_APPROVAL if replica.state == ReplicaState.RETAINED else replica.state}
+    state = queries.teardown_state(move)
+    if state is None:
+        actions.teardown(move_id=move.pk, acting_user=caller.user, confirm=move.app.slug, reason=_reason(caller))
+        state = queries.teardown_state(queries.move(move.pk, viewer=caller.user))
+    return {"status": state}
 
 
 def _get_active(caller: Caller, params: ManageMigrations) -> Answer:
     _refuse_migration_id(params)
     if not params.app_id:
         raise InvalidInput("app_id is missing.", hint="get_active needs it: whose move?")
-    move = queries.active_move(params.app_id, viewer=caller.user)
+    move = queries.active_move(app_of(params.app_id, caller.user).slug, viewer=caller.user)
     return {"migration": queries.describe_move(move) if move else None}
 
 
@@ -141,14 +149,16 @@ def _list_source_replicas(caller: Caller, params: ManageMigrations) -> Answer:
     _refuse_migration_id(params)
     replicas = queries.replicas_in_use(viewer=caller.user)
     if params.app_id:
-        app = queries.app(params.app_id, viewer=caller.user)
+        app = app_of(params.app_id, caller.user)
         replicas = [replica for replica in replicas if replica.app_id == app.pk]
     return {"source_replicas": [queries.describe_replica(replica) for replica in replicas]}
 
 
 def _abort(caller: Caller, params: ManageMigrations) -> Answer:
     caller.require(Verb.ABORT)
-    return _standing(actions.abort(move_id=_named(params, caller), acting_user=caller.user, reason=_reason(caller)))
+    move = actions.abort(move_id=_named(params, caller), acting_user=caller.user, reason=_reason(caller))
+    waiting = {"awaiting_approval": Act.ABORT} if queries.waits_for_approval(move) else {}
+    return {"migration_id": str(move.pk), "status": move.status, **waiting}
 
 
 def _reverse(caller: Caller, params: ManageMigrations) -> Answer:
@@ -182,15 +192,7 @@ def _refuse_migration_id(params: ManageMigrations) -> None:
 
 
 def _move_of(app_id: str, migration_id: str, caller: Caller) -> AppMigration:
-    app = queries.app(app_id, viewer=caller.user)
-    move = queries.move(migration_id, viewer=caller.user)
-    if move.app_id != app.pk:
-        raise NotFound(f"{app} has no move {move.pk}.", code="unknown_migration")
-    return move
-
-
-def _standing(move: AppMigration) -> Answer:
-    return {"migration_id": str(move.pk), "status": move.status}
+    return move_of(app_of(app_id, caller.user).slug, migration_id, caller.user)
 
 
 def _reason(caller: Caller) -> str:

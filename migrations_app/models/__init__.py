@@ -4,6 +4,7 @@ from migrations_app.models.app import App
 from migrations_app.models.app_migration import AppMigration
 from migrations_app.models.approval import Approval
 from migrations_app.models.audit_event import AuditEvent
+from migrations_app.models.kept_answer import KeptAnswer
 from migrations_app.models.region import Region
 from migrations_app.models.source_replica import SourceReplica
 from migrations_app.models.step_run import StepRun
@@ -16,6 +17,7 @@ __all__ = [
     "Approval",
     "AuditEvent",
     "Heartbeat",
+    "KeptAnswer",
     "Region",
     "SourceReplica",
     "StepRun",

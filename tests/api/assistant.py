@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -36,16 +36,29 @@ class Assistant:
 
     def call(self, name: str, **arguments: Any) -> dict[str, Any]:
         """The answer, which the client has held against the tool's schema."""
-        result = self._call(name, arguments)
-        assert not result.is_error, _text(result)
-        assert result.structured_content is not None
-        return result.structured_content
+        return self.talk(lambda client: _answer(client, name, arguments))
+
+    def call_until(self, reached: Callable[[dict[str, Any]], bool], name: str, **arguments: Any) -> None:
+        """Look again and again, for at most a minute."""
+
+        async def looked(client: Client) -> None:
+            async with asyncio.timeout(60):
+                while not reached(await _answer(client, name, arguments)):
+                    await asyncio.sleep(0.2)
+
+        self.talk(looked)
 
     def refused(self, name: str, **arguments: Any) -> str:
         """What the model is told."""
-        result = self._call(name, arguments)
-        assert result.is_error, result.structured_content
-        return _text(result)
+        return self.refusals([(name, arguments)])[0]
+
+    def refusals(self, calls: Iterable[tuple[str, dict[str, Any]]]) -> list[str]:
+        async def told(client: Client) -> list[str]:
+            results = [await client.call_tool(name, arguments) for name, arguments in calls]
+            assert all(result.is_error and result.structured_content is None for result in results), results
+            return [_text(result) for result in results]
+
+        return self.talk(told)
 
     def talk(self, conversation: Callable[[Client], Awaitable[T]]) -> T:
         async def connected() -> T:
@@ -58,12 +71,15 @@ class Assistant:
 
         return asyncio.run(connected())
 
-    def _call(self, name: str, arguments: dict[str, Any]) -> CallToolResult:
-        return self.talk(lambda client: client.call_tool(name, arguments))
+
+async def _answer(client: Client, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    result = await client.call_tool(name, arguments)
+    assert not result.is_error, _text(result)
+    assert result.structured_content is not None
+    return result.structured_content
 
 
 def _text(result: CallToolResult) -> str:
-    assert result.structured_content is None or not result.is_error
     return "\n".join(block.text for block in result.content if isinstance(block, TextContent))
 
 

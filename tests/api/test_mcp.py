@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -35,6 +34,7 @@ A_REPLICA = {
     *("migration_id", "app_id", "source_region", "dest_region", "completed_at"),
     *("state", "size_bytes", "estimated_monthly_cost_usd"),
 }
+Call = tuple[str, dict[str, str]]
 NOBODYS = "00000000-0000-4000-8000-000000000000"
 
 
@@ -107,7 +107,7 @@ def test_a_hidden_tool_does_nothing_when_it_is_called_all_the_same(
 ) -> None:
     done = on_paper.completed(shop)
     reader = Assistant(live_server.url, token_of(olga, "read"))
-    calls: list[tuple[str, dict[str, str]]] = [
+    calls: list[Call] = [
         ("move_app", {"app_id": "shop", "dest_region": "us-east-1"}),
         ("teardown_source_replica", {"migration_id": str(done.pk)}),
     ]
@@ -202,14 +202,24 @@ def test_a_teardown_is_done_once_and_waits_where_policy_says_so(
     done = on_paper.completed(shop)
     settings.MOVES_FOUR_EYES = frozenset({"teardown"})
     assert assistant.call("teardown_source_replica", migration_id=str(done.pk)) == {"status": "awaiting_approval"}
-    told = assistant.refused("teardown_source_replica", migration_id=str(done.pk))
-    assert "Code: already_asked" in told
-    assert "No tool approves" in told
+    assert assistant.call("teardown_source_replica", migration_id=str(done.pk)) == {"status": "awaiting_approval"}
     done.approvals.all().delete()
     settings.MOVES_TOKENS_FOUR_EYES = False
     for _ in range(2):
         assert assistant.call("teardown_source_replica", migration_id=str(done.pk)) == {"status": "tearing_down"}
     assert AuditEvent.objects.filter(verb="teardown").count() == 1
+
+
+def test_an_abort_that_waits_for_a_second_person_says_so(
+    assistant: Assistant, shop: App, settings: LazySettings
+) -> None:
+    move = on_paper.move(shop, status=Status.QUEUED)
+    settings.MOVES_FOUR_EYES = frozenset({"abort"})
+    told = assistant.call("manage_migrations", action="abort", migration_id=str(move.pk))
+    assert told == {"migration_id": str(move.pk), "status": "queued", "awaiting_approval": "abort"}
+    again = assistant.refused("manage_migrations", action="abort", migration_id=str(move.pk))
+    assert "Code: already_asked" in again
+    assert "No tool approves" in again
 
 
 # -- Refusals ----------------------------------------------------------------------------------------------------------
@@ -233,26 +243,26 @@ def test_every_refusal_has_its_code_and_says_what_to_do_next(assistant: Assistan
     type(gone.source_replica).objects.filter(pk=gone.source_replica.pk).update(state="torn_down")
     failed = on_paper.move(on_paper.app("mail"), status=Status.FAILED)
 
-    def move_app(app: str, dest: str) -> str:
-        return assistant.refused("move_app", app_id=app, dest_region=dest)
+    def move_app(app: str, dest: str) -> Call:
+        return "move_app", {"app_id": app, "dest_region": dest}
 
-    def manage(action: str, **ids: str) -> str:
-        return assistant.refused("manage_migrations", action=action, **ids)
+    def manage(action: str, **ids: str) -> Call:
+        return "manage_migrations", {"action": action, **ids}
 
-    def tear_down(move: str) -> str:
-        return assistant.refused("teardown_source_replica", migration_id=move)
+    def tear_down(move: str) -> Call:
+        return "teardown_source_replica", {"migration_id": move}
 
-    def status(app: str, move: str) -> str:
-        return assistant.refused("move_app_status", app_id=app, migration_id=move)
+    def status(app: str, move: str) -> Call:
+        return "move_app_status", {"app_id": app, "migration_id": move}
 
-    refusals: list[tuple[str, str, str]] = [
+    expected: list[tuple[str, Call, str]] = [
         ("unknown_app", move_app("nope", "eu-west-1"), "exact name"),
         ("unknown_app", status("nope", NOBODYS), "exact name"),
         ("unknown_app", manage("get_active", app_id="nope"), "exact name"),
         ("unknown_app", manage("list_source_replicas", app_id="nope"), "exact name"),
         ("invalid_region", move_app("shop", "atlantis"), "list_regions()"),
         ("same_region", move_app("shop", "us-east-1"), "list_regions()"),
-        ("region_closed", move_app("shop", "closed-1"), "list_regions()"),
+        ("invalid_region", move_app("shop", "closed-1"), "list_regions()"),
         ("replica_retained", move_app("wiki", "us-east-1"), str(done.pk)),
         ("unknown_migration", status("shop", NOBODYS), 'get_active", app_id="shop"'),
         ("unknown_migration", status("shop", "7"), 'get_active", app_id="shop"'),
@@ -263,18 +273,17 @@ def test_every_refusal_has_its_code_and_says_what_to_do_next(assistant: Assistan
         ("not_abortable", manage("abort", migration_id=str(done.pk)), "move_app_status("),
         ("not_completed", manage("reverse", migration_id=str(begun.pk)), "Abort it instead"),
         ("replica_torn_down", manage("reverse", migration_id=str(gone.pk)), "move_app"),
-        (
-            "no_replica",
-            assistant.refused("teardown_source_replica", migration_id=str(failed.pk)),
-            "list_source_replicas",
-        ),
+        ("no_replica", tear_down(str(failed.pk)), "list_source_replicas"),
         ("invalid", manage("get_active"), "get_active needs it"),
         ("invalid", manage("abort"), "abort needs it"),
         ("invalid", manage("get_active", app_id="shop", migration_id=NOBODYS), "Leave it out"),
         ("invalid", manage("list_source_replicas", migration_id=NOBODYS), "Leave it out"),
-        ("invalid", move_app("sh\0op", "eu-west-1"), "Leave it out"),
+        ("unknown_app", move_app("sh\0op", "eu-west-1"), "exact name"),
+        ("invalid_region", move_app("shop", "eu\0west"), "list_regions()"),
+        ("unknown_migration", manage("abort", migration_id="\0"), "list_source_replicas"),
     ]
-    for code, told, remedy in refusals:
+    answers = assistant.refusals(call for _, call, _ in expected)
+    for told, (code, _, remedy) in zip(answers, expected, strict=True):
         refused, named, following = told.split("\n", 2)
         assert refused.startswith("Refused: "), told
         assert named == f"Code: {code}", told
@@ -282,11 +291,15 @@ def test_every_refusal_has_its_code_and_says_what_to_do_next(assistant: Assistan
         assert remedy in following, told
 
 
-def test_arguments_that_are_not_there_are_named(assistant: Assistant) -> None:
-    assert "`dest_region`" in assistant.refused("move_app", app_id="shop")
-    assert "`force`" in assistant.refused("move_app", app_id="shop", dest_region="eu-west-1", force=True)
-    assert "`$.action`" in assistant.refused("manage_migrations", action="cancel")
-    assert "`$.migration_id`" in assistant.refused("teardown_source_replica", migration_id=7)
+def test_arguments_that_do_not_fit_are_named(assistant: Assistant) -> None:
+    expected: dict[str, tuple[str, dict[str, Any]]] = {
+        "`dest_region`": ("move_app", {"app_id": "shop"}),
+        "`force`": ("move_app", {"app_id": "shop", "dest_region": "eu-west-1", "force": True}),
+        "`$.action`": ("manage_migrations", {"action": "cancel"}),
+        "`$.migration_id`": ("teardown_source_replica", {"migration_id": 7}),
+    }
+    for told, name in zip(assistant.refusals(expected.values()), expected, strict=True):
+        assert name in told
 
 
 @pytest.mark.parametrize(
@@ -306,18 +319,18 @@ def test_a_database_that_fails_is_told_like_any_refusal(
 def test_what_another_team_has_is_answered_like_what_was_never_there(live_server: LiveServer, shop: App) -> None:
     move = on_paper.completed(shop)
     rita = Assistant(live_server.url, token_of(person("rita", "Requester", "team-b")))
-    calls: list[Callable[[str, str], str]] = [
-        lambda app, _: rita.refused("move_app", app_id=app, dest_region="us-east-1"),
-        lambda app, move: rita.refused("move_app_status", app_id=app, migration_id=move),
-        lambda app, _: rita.refused("manage_migrations", action="get_active", app_id=app),
-        lambda app, _: rita.refused("manage_migrations", action="list_source_replicas", app_id=app),
-        lambda _, move: rita.refused("manage_migrations", action="abort", migration_id=move),
-        lambda _, move: rita.refused("manage_migrations", action="reverse", migration_id=move),
-    ]
-    for call in calls:
-        theirs, nobodys = call("shop", str(move.pk)), call("nope", NOBODYS)
-        assert theirs.replace("shop", "nope").replace(str(move.pk), NOBODYS) == nobodys
-        assert "Code: unknown_" in theirs
+
+    def calls(app: str, move: str) -> list[Call]:
+        return [
+            ("move_app", {"app_id": app, "dest_region": "us-east-1"}),
+            ("move_app_status", {"app_id": app, "migration_id": move}),
+            *(("manage_migrations", {"action": act, "app_id": app}) for act in ("get_active", "list_source_replicas")),
+            *(("manage_migrations", {"action": act, "migration_id": move}) for act in ("abort", "reverse")),
+        ]
+
+    theirs, nobodys = rita.refusals(calls("shop", str(move.pk))), rita.refusals(calls("nope", NOBODYS))
+    assert [told.replace("shop", "nope").replace(str(move.pk), NOBODYS) for told in theirs] == nobodys
+    assert all("Code: unknown_" in told for told in theirs)
     assert rita.call("manage_migrations", action="list_source_replicas") == {"source_replicas": []}
 
 
