@@ -19,7 +19,7 @@ def app_of(slug: str, user: User) -> App:
     return queries.app(slug, viewer=user)
 
 
-def move_of(slug: str, move_id: UUID, user: User) -> AppMigration:
+def move_of(slug: str, move_id: UUID | str, user: User) -> AppMigration:
     """The app's move; one of another app is none."""
     found = queries.move(move_id, viewer=user)
     if found.app.slug != slug:
