@@ -40,6 +40,8 @@ class Line:
 class Command(Line):
     """A command, with what its class says."""
 
+    usual = PortalCommand.failed
+
     def __init__(self, name: str, command: PortalCommand) -> None:
         super().__init__(name, command.create_parser("manage.py", name))
         self.help: str = command.help

@@ -28,9 +28,9 @@ class Command(PortalCommand):
     requires_system_checks = []
     is_for_people = False
     examples = (
-        ("In ~/.bashrc, or typed once", 'eval "$(manage.py completion bash)"'),
-        ("In ~/.zshrc", 'eval "$(manage.py completion zsh)"'),
-        ("In ~/.config/fish/config.fish", "manage.py completion fish | source"),
+        ('For bash: in ~/.bashrc, or typed, within eval "$(…)"', "completion bash"),
+        ('For zsh: in ~/.zshrc, within eval "$(…)"', "completion zsh"),
+        ("For fish: in ~/.config/fish/config.fish", "completion fish | source"),
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -2,11 +2,11 @@
 
 # How manage.py was called, if that is what the line begins with: so it is asked what there is on the books.
 _portal_ask() {
-    "${COMP_WORDS[@]:0:start+1}" completion --list "$1" 2>/dev/null </dev/null | cut -f1
+    "${COMP_WORDS[@]:0:$((start + 1))}" completion --list "$1" 2>/dev/null </dev/null | cut -f1
 }
 
 _portal() {
-    local start=0 line='' option='' place=1 word words i current="${COMP_WORDS[COMP_CWORD]}"
+    local start=0 line='' option='' front='' place=1 word words i current="${COMP_WORDS[COMP_CWORD]}"
     COMPREPLY=()
     [[ ${COMP_WORDS[0]##*/} == python* ]] && start=1
     [[ ${COMP_WORDS[start]##*/} == manage.py ]] && ((COMP_CWORD > start)) || return 0
@@ -26,7 +26,11 @@ _portal() {
             place=$((place + 1))
         fi
     done
-    [[ $current == '=' ]] && current=''
+    if [[ $current == '=' ]]; then
+        current=''
+    elif [[ $current == --*=* ]]; then # zsh leaves it one word
+        option="${current%%=*}" front="${current%%=*}=" current="${current#*=}"
+    fi
     if [[ -n $option ]]; then
         words=$(_portal_words "$line $option")
     elif [[ -z $line ]]; then
@@ -37,7 +41,7 @@ _portal() {
         words=$(_portal_words "$line $place")
     fi
     [[ $words == @* ]] && words=$(_portal_ask "${words#@}")
-    COMPREPLY=($(compgen -W "$words" -- "$current"))
+    COMPREPLY=($(compgen -P "$front" -W "$words" -- "$current"))
 }
 
 [[ -n $ZSH_VERSION ]] && autoload -U +X compinit bashcompinit && compinit -u && bashcompinit
