@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
+from typing import Any
 
 import environ
 import structlog
 from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
+
+
+class _Env(environ.Env):
+    """Says which variable holds what cannot be read; not the value, which may be secret."""
+
+    def get_value(self, var: str, cast: Any = None, **options: Any) -> Any:
+        try:
+            return super().get_value(var, cast=cast, **options)
+        except ValueError:
+            raise ImproperlyConfigured(f"{var} is not a value of its kind, {cast.__name__}.") from None
+
+
+env = _Env()
 
 
 def _deadlines(items: list[str]) -> dict[str, float]:
@@ -230,7 +244,10 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "handlers": {"stderr": {"class": "logging.StreamHandler"}},
-    "loggers": {"django": {"handlers": ["stderr"], "level": "ERROR"}},
+    "loggers": {
+        "django": {"handlers": ["stderr"], "level": "ERROR"},
+        "rq": {"handlers": ["stderr"], "level": "WARNING"},
+    },
 }
 structlog.configure(
     processors=[
@@ -240,5 +257,6 @@ structlog.configure(
         structlog.processors.format_exc_info,
         structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"]),
     ],
-    logger_factory=structlog.PrintLoggerFactory(),
+    # Standard output is for what a command answers.
+    logger_factory=lambda *args: structlog.PrintLogger(sys.stderr),
 )
