@@ -156,13 +156,13 @@ def counted(who: str) -> dict[str, tuple[int, str]]:
 
 
 def tell(apps: int) -> None:
-    """Subscriptions, one for every two apps, and a delivery of the newest events to each."""
+    """Subscriptions, one for every fifteen apps, and a delivery of the newest events to each."""
     events = (
         AuditEvent.objects.filter(migration__app__owner__isnull=False)
         .select_related("app__owner", "migration")
         .order_by("-id")
     )
-    for number, event in enumerate(events[: apps // 2]):
+    for number, event in enumerate(events[: apps // 15]):
         team = event.app.owner if event.app else None
         told = Subscription.objects.create(name=f"n{number}", team=team, channel="mail", target="a@b.test")
         OutboxMessage.objects.create(subscription=told, event=event, migration=event.migration, type="move.held")  # type: ignore[misc]

@@ -20,7 +20,6 @@ from migrations_app.dashboard.confirming import as_http
 from migrations_app.dashboard.display import NOTHING, badge, link, page_of, time_column
 from migrations_app.dashboard.viewer import user_of
 from migrations_app.errors import Refused
-from migrations_app.event_types import EVENT_TYPES
 from migrations_app.models import OutboxMessage
 from migrations_app.models.app_migration import LONG_FIELDS
 from migrations_app.permissions import Verb
@@ -42,17 +41,6 @@ class StateFilter(admin.SimpleListFilter):
         return queryset.filter(**{f"{self.value()}_at__isnull": False}) if self.value() in _BADGES else queryset
 
 
-class EventFilter(admin.SimpleListFilter):
-    title = "event"
-    parameter_name = "type"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> Iterable[tuple[str, str]]:
-        return [(name, name) for name in EVENT_TYPES]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[OutboxMessage]) -> QuerySet[OutboxMessage]:
-        return queryset.filter(type=self.value()) if self.value() else queryset
-
-
 class SubscriptionFilter(admin.RelatedFieldListFilter):
     """Names only those in sight."""
 
@@ -65,7 +53,7 @@ class DeliveryAdmin(Searched, Listed, LookOnly):
     """What became of each message; sent by `manage.py deliver` alone."""
 
     list_display = ["when", "subscription", "type", "move", "state_shown", "attempts", "answer", "last_error"]
-    list_filter = [StateFilter, EventFilter, ("subscription", SubscriptionFilter)]
+    list_filter = [StateFilter, ("subscription", SubscriptionFilter)]
     list_defer = ["payload", *(f"migration__{name}" for name in LONG_FIELDS)]
     list_prefetch = ["subscription", "migration__app", "migration__source_region", "migration__dest_region"]
     search_fields = ["migration__id", "migration__app__slug"]

@@ -64,6 +64,7 @@ class SubscriptionAdmin(WithTrail, Recorded, Listed, NeverDeleted):
                 waiting_count=Count("messages", filter=undone),
                 dead_count=Count("messages", filter=Q(messages__dead_at__isnull=False)),
             )
+            .order_by("name")
         )
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
