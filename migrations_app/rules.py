@@ -19,7 +19,7 @@ from migrations_app.states import STARTS, TERMINAL, Act, ApprovalState, Kind, Re
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-    from migrations_app.models import App, AppMigration, Approval, Region, SourceReplica
+    from migrations_app.models import App, AppMigration, Approval, OutboxMessage, Region, SourceReplica
 
 ROLES = ("Viewer", "Requester", "Approver", "Operator", "Admin")
 """The groups that are roles; every other group is a team."""
@@ -296,4 +296,14 @@ def forbids_use_of(replica: SourceReplica | None, participle: str) -> list[Block
             ReplicaState.REVERSED: "serves again since the move was reversed",
         }
         return [Blocker(f"replica_{replica.state}", f"The replica {words[ReplicaState(replica.state)]}.")]
+    return []
+
+
+def forbids_resending(message: OutboxMessage) -> list[Blocker]:
+    """Only what was given up, and only to whom is still to be told."""
+    if message.state != "dead":
+        said = "It was sent." if message.state == "sent" else "It is still being tried."
+        return [Blocker("not_dead", said, "Only what is dead is sent again.")]
+    if not message.subscription.enabled:
+        return [Blocker("subscription_off", f"{message.subscription} is switched off.", "Switch it on first.")]
     return []

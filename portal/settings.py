@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import shutil
 import sys
@@ -34,6 +35,13 @@ def _deadlines(items: list[str]) -> dict[str, float]:
         return {step.strip(): float(seconds) for step, seconds in (item.split("=") for item in items)}
     except ValueError:
         raise ImproperlyConfigured("MOVES_STEP_DEADLINES: write step=seconds, separated by commas.") from None
+
+
+def _networks(items: list[str]) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    try:
+        return [ipaddress.ip_network(item.strip()) for item in items]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"MOVES_WEBHOOK_ALLOWED_NETWORKS: {error}.") from None
 
 
 # -- Django ------------------------------------------------------------------------------------------------------
@@ -236,6 +244,26 @@ MOVES_OVERVIEW_SECONDS = env.float("MOVES_OVERVIEW_SECONDS", default=1.0)
 MOVES_TOKEN_DAYS = env.int("MOVES_TOKEN_DAYS", default=365)
 # How many requests a token may make to the API in a minute.
 MOVES_TOKEN_REQUESTS_PER_MINUTE = env.int("MOVES_TOKEN_REQUESTS_PER_MINUTE", default=600)
+
+# -- Webhooks and mail -------------------------------------------------------------------------------------------
+
+# Where people reach the portal, for links in what is sent; empty: no links.
+MOVES_PUBLIC_URL = env.str("MOVES_PUBLIC_URL", default="").rstrip("/")
+# What the keys that sign webhooks are derived from, one for each subscription.
+MOVES_WEBHOOK_KEY = env.str("MOVES_WEBHOOK_KEY", default="")
+# File of `name = URL`: the URLs that are secrets themselves, which subscriptions name.
+MOVES_WEBHOOK_URLS_FILE = env.str("MOVES_WEBHOOK_URLS_FILE", default="")
+# Addresses that are not public and may be posted to all the same, and by plain http.
+MOVES_WEBHOOK_ALLOWED_NETWORKS = _networks(env.list("MOVES_WEBHOOK_ALLOWED_NETWORKS", default=[]))
+# Pause between two looks into the outbox, in seconds; and how many days what was sent, or given up, is kept.
+MOVES_DELIVER_SECONDS = env.float("MOVES_DELIVER_SECONDS", default=2.0)
+MOVES_DELIVERIES_DAYS = env.int("MOVES_DELIVERIES_DAYS", default=30)
+# The mail server, e.g. smtp+tls://user:password@mail.example.com:587, and whom mail is from.
+_EMAIL_URL = env.str("EMAIL_URL", default="")
+EMAIL_IS_SET = bool(_EMAIL_URL)
+globals().update(environ.Env.email_url_config(_EMAIL_URL or "dummymail://"))
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="region-moves@localhost")
 
 # -- Logs --------------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,18 @@ from django.urls import reverse
 
 from migrations_app.dashboard.display import list_of
 from migrations_app.dashboard.viewer import user_of
-from migrations_app.models import Alarm, ApiToken, App, AppMigration, Approval, AuditEvent, Region, SourceReplica
+from migrations_app.models import (
+    Alarm,
+    ApiToken,
+    App,
+    AppMigration,
+    Approval,
+    AuditEvent,
+    OutboxMessage,
+    Region,
+    SourceReplica,
+    Subscription,
+)
 from migrations_app.permissions import Verb, can
 
 _LISTS = [
@@ -21,6 +32,8 @@ _LISTS = [
     ("Regions", Region),
     ("Alarms", Alarm),
     ("Audit", AuditEvent),
+    ("Subscriptions", Subscription),
+    ("Deliveries", OutboxMessage),
     ("Tokens", ApiToken),
     ("People", User),
     ("Teams", Group),
