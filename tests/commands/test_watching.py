@@ -87,6 +87,26 @@ def test_an_abort_is_followed_until_all_is_undone(meanwhile: Meanwhile, end: Sta
     assert (ran.status, ran.answer["status"]) == (status, end)
 
 
+def test_an_abort_of_what_has_not_begun_is_over_at_once(meanwhile: Meanwhile) -> None:
+    move = on_paper.move(on_paper.app("shop"), status=Status.QUEUED)
+    assert run("manage_migrations", "abort", str(move.pk), *WHY, "--watch", "--json").status == 0
+
+
+@pytest.mark.parametrize("approved", [True, False])
+def test_an_abort_that_waits_for_approval_may_come_too_late(
+    meanwhile: Meanwhile, settings: LazySettings, approved: bool
+) -> None:
+    settings.MOVES_FOUR_EYES = frozenset({"abort"})
+    ben = person("ben", "Admin")
+    move = on_paper.move(on_paper.app("shop"), status=Status.RUNNING)
+    if approved:
+        meanwhile.then(lambda: actions.approve(move_id=move.pk, acting_user=ben), meanwhile.becomes(Status.ABORTED))
+    else:
+        meanwhile.then(meanwhile.becomes(Status.COMPLETED))
+    ran = run("manage_migrations", "abort", str(move.pk), *WHY, "--watch", "--json")
+    assert (ran.status, ran.answer["status"]) == ((0, "aborted") if approved else (1, "completed"))
+
+
 @pytest.mark.parametrize(
     ("was_undoing", "end", "status"),
     [
