@@ -61,7 +61,11 @@ def app(slug: str, *, viewer: User | None) -> App:
     """NotFound also for the apps of teams the viewer does not belong to; so with all that take a viewer."""
     found = visible_apps(viewer).select_related("region", "owner").filter(slug=slug).first()
     if found is None:
-        raise NotFound(f"There is no app {slug}.", hint="Put it on the books with register_app.", code="unknown_app")
+        raise NotFound(
+            f"There is no app {slug}.",
+            hint="Check its name; register_app puts a new one on the books.",
+            code="unknown_app",
+        )
     return found
 
 
@@ -168,7 +172,7 @@ def apps_by_region(*, viewer: User | None) -> dict[int, int]:
 def latest_move(slug: str, *, viewer: User | None) -> AppMigration:
     found = AppMigration.objects.filter(app=app(slug, viewer=viewer)).order_by("-initiated_at").first()
     if found is None:
-        raise NotFound(f"{slug} has never been moved.", code="unknown_migration")
+        raise NotFound(f"{slug} has never been moved.", hint="Ask for a move with move_app.", code="unknown_migration")
     return move(found.pk, viewer=viewer)
 
 

@@ -74,7 +74,9 @@ def change_status(
     """
     before = Status(move.status)
     if not may_become(before, to):
-        raise Refused([Blocker("no_such_transition", f"A move that is {before} cannot become {to}.")])
+        raise Refused(
+            [Blocker("no_such_transition", f"A move that is {before} cannot become {to}.", "Look again, then decide.")]
+        )
     if to in TERMINAL:
         fields["completed_at"] = Now()
     changed = AppMigration.objects.filter(pk=move.pk, status=before).update(status=to, **fields)

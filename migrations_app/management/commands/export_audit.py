@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from io import TextIOWrapper
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -38,6 +40,8 @@ class Command(PortalCommand):
         if self.as_json:
             self._print_object(events)
             return
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(encoding="utf-8")  # a file that is checked elsewhere is not of this terminal
         for line in audit.FORMATS[options["format"]](events):
             self.stdout.write(line, ending="")
 

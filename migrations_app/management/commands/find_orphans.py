@@ -14,7 +14,7 @@ from migrations_app.permissions import Verb
 class Command(PortalCommand):
     help = (
         "Look for what moves left behind in the regions, on the edges and in this machine's work folder. Changes "
-        "nothing. Exit status 1 when something is left over, or when a region could not be asked."
+        "nothing."
     )
     failed = "something is left over, or a region could not be asked"
     examples = (

@@ -25,7 +25,7 @@ from migrations_app.verification.report import Depth, Report
 class Command(PortalCommand):
     help = (
         "Compare both sides of a move now, while the app goes on writing: where it lives, and the copy that a stream "
-        "keeps current. Changes nothing. Exit status 1 when they differ."
+        "keeps current. Changes nothing."
     )
     failed = "they differ, or it failed while looking"
     examples = (

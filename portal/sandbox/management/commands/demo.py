@@ -34,6 +34,8 @@ class Command(PortalCommand):
         parser.add_argument("--exit", action="store_true", help="leave nothing running")
 
     def run(self, **options: Any) -> None:
+        if options["rows"] < 1:
+            raise InvalidInput(f"--rows is {options['rows']}.", hint="Give 1 or more.", code="invalid_number")
         try:
             self._in_sandbox(options)
         except ModuleNotFoundError as error:
@@ -73,6 +75,4 @@ class Command(PortalCommand):
         from portal.sandbox.demo import Demo
         from portal.sandbox.state import require
 
-        if options["rows"] < 1:
-            raise InvalidInput(f"--rows is {options['rows']}.", hint="Give 1 or more.", code="invalid_number")
         return Demo(require(find_layout()), rows=options["rows"], say=self.say, quiet=self.as_json).run()

@@ -39,7 +39,9 @@ class Command(PortalCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         # The five that people use; `seed` is what `up` itself calls.
-        verbs = parser.add_subparsers(dest="verb", required=True, metavar="{up,down,status,reset,env}")
+        verbs = parser.add_subparsers(
+            dest="verb", required=True, metavar="VERB", help="what to do; each has its --help"
+        )
 
         up = self.add_verb(verbs, "up", "start what is missing and wait until it serves")
         up.add_argument("--servers-only", action="store_true", help="leave out the portal itself")
