@@ -90,6 +90,14 @@ PAGES = {
     **pages_of("migrations_app/alarm", "never", "never", "never", of_app=True),
     **pages_of("migrations_app/sourcereplica", "never", "never", "never", of_app=True),
     **pages_of("migrations_app/auditevent", "never", "never", "never", of_app=True),
+    # Of tokens there is none; whose they are, tests/admin/test_tokens.py shows.
+    "admin/migrations_app/apitoken/": Page("view", "view"),
+    "admin/migrations_app/apitoken/add/": Page("view", "view", ok=(200, 400)),
+    "admin/migrations_app/apitoken/<int:token_id>/revoke/": Page("view", "view", ok=(405, 404)),
+    "admin/migrations_app/apitoken/<path:object_id>/": Page(ok=(302, 302)),
+    "admin/migrations_app/apitoken/<path:object_id>/change/": Page("view", "never", ok=(302, 403)),
+    "admin/migrations_app/apitoken/<path:object_id>/delete/": Page("never", "never"),
+    "admin/migrations_app/apitoken/<path:object_id>/history/": Page(ok=(302, 302)),
     **pages_of("auth/user", "edit_users", "edit_users", "never", of_app=False),
     **pages_of("auth/group", "edit_users", "edit_users", "edit_users", of_app=False),
     # An approval is looked at on the page of its move, which POST leads to as well.
@@ -174,6 +182,8 @@ def things_of(here: World, side: str) -> dict[str, Any]:
         "region": Region.objects.get(slug="us-east-1").pk,
         "user": user.pk,
         "id": user.pk,
+        "apitoken": 0,
+        "token_id": 0,
         "group": Group.objects.get(name="team-ours").pk,
         "kind": "csv",
         "content_type_id": ContentType.objects.get_for_model(App).pk,

@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -17,9 +18,10 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import connection, transaction
 from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
 from migrations_app.actions import deciding, requesting
-from migrations_app.models import Alarm, App, AppMigration, Approval, AuditEvent, Region, SourceReplica
+from migrations_app.models import Alarm, ApiToken, App, AppMigration, Approval, AuditEvent, Region, SourceReplica
 from migrations_app.states import ApprovalState, ReplicaState, Status
 from portal.sandbox.paper import Wanted, fill
 from tests.people import establish_roles
@@ -75,6 +77,8 @@ def things(move: AppMigration) -> dict[str, Any]:
         "region": Region.objects.get(slug="eu-north-1").pk,
         "user": user.pk,
         "id": user.pk,
+        "apitoken": ApiToken.objects.latest("id").pk,
+        "token_id": 0,
         "group": Group.objects.get(name="team-02").pk,
         "kind": "csv",
         "content_type_id": ContentType.objects.get_for_model(App).pk,
@@ -140,9 +144,20 @@ def counted(who: str) -> dict[str, tuple[int, str]]:
     return found
 
 
+def make_tokens(count: int) -> None:
+    """So many for each of some people."""
+    until = timezone.now() + timedelta(days=1)
+    ApiToken.objects.bulk_create(
+        ApiToken(user=user, name=f"ci {n}", digest=f"{user.pk} {n}", prefix="mvt_", scopes=["read"], expires_at=until)
+        for user in User.objects.order_by("pk")[:10]
+        for n in range(count // 5)
+    )
+
+
 def counts_with(wanted: Wanted, who: str) -> dict[str, tuple[int, str]]:
     with transaction.atomic():
         fill(wanted)
+        make_tokens(wanted.apps)
         counts = counted(who)
         transaction.set_rollback(True)
     return counts

@@ -10,7 +10,7 @@ from django.urls import reverse
 
 from migrations_app.dashboard.display import list_of
 from migrations_app.dashboard.viewer import user_of
-from migrations_app.models import Alarm, App, AppMigration, Approval, AuditEvent, Region, SourceReplica
+from migrations_app.models import Alarm, ApiToken, App, AppMigration, Approval, AuditEvent, Region, SourceReplica
 from migrations_app.permissions import Verb, can
 
 _LISTS = [
@@ -21,6 +21,7 @@ _LISTS = [
     ("Regions", Region),
     ("Alarms", Alarm),
     ("Audit", AuditEvent),
+    ("Tokens", ApiToken),
     ("People", User),
     ("Teams", Group),
 ]

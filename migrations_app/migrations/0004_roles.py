@@ -6,7 +6,7 @@ from django.db import migrations, models
 
 LOOK = [
     "view_region", "view_app", "view_appmigration", "view_steprun", "view_approval", "view_sourcereplica",
-    "view_auditevent", "view_alarm",
+    "view_auditevent", "view_alarm", "view_apitoken",
 ]
 REQUEST = ["request_move", "abort_move", "reverse_move"]
 APPROVE = ["approve_move"]

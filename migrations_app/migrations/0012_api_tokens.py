@@ -3,8 +3,19 @@
 import django.contrib.postgres.fields
 import django.db.models.deletion
 import django.db.models.functions.datetime
+from django.apps import apps as installed
 from django.conf import settings
+from django.contrib.auth.management import create_permissions
 from django.db import migrations, models
+
+
+def let_roles_see_their_tokens(apps, schema_editor):
+    """Permissions are made after all migrations, as a rule: here it is needed before."""
+    create_permissions(installed.get_app_config("migrations_app"), apps=apps, verbosity=0)
+    permission_model = apps.get_model("auth", "Permission")
+    see = permission_model.objects.get(codename="view_apitoken", content_type__app_label="migrations_app")
+    for group in apps.get_model("auth", "Group").objects.filter(permissions__codename="view_sourcereplica"):
+        group.permissions.add(see)
 
 
 class Migration(migrations.Migration):
@@ -36,4 +47,5 @@ class Migration(migrations.Migration):
                 'constraints': [models.UniqueConstraint(fields=('user', 'name'), name='token_name_once_per_user'), models.CheckConstraint(condition=models.Q(('scopes__contained_by', ['approve', 'operate', 'read', 'request']), ('scopes__len__gt', 0)), name='token_scopes_known')],
             },
         ),
+        migrations.RunPython(let_roles_see_their_tokens, migrations.RunPython.noop),
     ]

@@ -34,9 +34,9 @@ _STOPS_SECONDS = 5
 
 
 class Portal:
-    """Its processes see the same rows as the test, and read the same settings but for those in ENV."""
+    """Its processes see the same rows as the test, and read the same settings but for those in ENV, and `env`."""
 
-    def __init__(self, marks: Path) -> None:
+    def __init__(self, marks: Path, **env: str) -> None:
         self.port = free_port(HOST)
         self.url = f"http://{HOST}:{self.port}"
         redis_url = settings.REDIS_URL.rpartition("/")[0] + "/9"  # what others ring for is not for our workers
@@ -48,6 +48,7 @@ class Portal:
             "DATABASE_URL": f"{database}/{connection.settings_dict['NAME']}",
             "REDIS_URL": redis_url,
             "MOVES_WORK_DIR": str(settings.MOVES_WORK_DIR),
+            **env,
         }
         self.redis_url = redis_url
         marks.mkdir(parents=True, exist_ok=True)
