@@ -152,8 +152,8 @@ OPEN_TO_ALL = {"healthz", "favicon.ico", "admin/login/"}
 
 
 def routes(patterns: Any = None, before: str = "") -> Iterator[str]:
-    """Every route of the site but those for tokens, which ask for no login (tests/api); one with a choice of words in
-    it for each word."""
+    """Every route of the site but those of programs, which do not log in (tests/api); one with a choice of words in it
+    for each word."""
     for entry in get_resolver().url_patterns if patterns is None else patterns:
         route = before + str(entry.pattern)
         if route in ("v1/", "mcp"):

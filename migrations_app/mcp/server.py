@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from http import HTTPStatus
 from typing import Any, cast
 
 import msgspec
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
+from django_mcpz.jsonrpc import PARSE_ERROR, error_response
 from django_mcpz.server import MCPServer, ToolError
 from psycopg import errors as postgres
 
@@ -25,17 +27,21 @@ Act = Callable[..., Answer]
 """Takes the tokens.Caller, and its arguments as a Struct if it has any."""
 
 
-def _admit(request: HttpRequest) -> HttpResponse | None:
-    """None for whom the gate lets in, with `request.caller` set; for others the answer, as the API gives it."""
-    try:
-        return gate.admit(cast(gate.Request, request))
-    except PortalError as error:
-        return answers.of_portal(request, error)
-    except (OperationalError, InterfaceError) as error:
-        return answers.of_database(request, error)
+class _Server(MCPServer):
+    """What goes wrong before any tool is answered as the API answers it."""
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        try:
+            return super().__call__(request)
+        except PortalError as error:
+            return answers.of_portal(request, error)
+        except (OperationalError, InterfaceError) as error:
+            return answers.of_database(request, error)
+        except RecursionError:  # brackets in brackets: the library's decoder lets it through
+            return error_response(None, PARSE_ERROR, "The message is nested too deeply.", status=HTTPStatus.BAD_REQUEST)
 
 
-server = MCPServer(
+server = _Server(
     name="region-moves",
     title="Region moves",
     version="1",
@@ -46,7 +52,7 @@ server = MCPServer(
         "person approves it in the portal; no tool does that. Before the point of no return (flipping_routing) a move "
         "can be aborted, afterwards reversed, until the replica it left is torn down. A refusal says what to do next."
     ),
-    auth=_admit,
+    auth=lambda request: gate.admit(cast(gate.Request, request)),
 )
 
 

@@ -32,7 +32,10 @@ def operator(here: World) -> Caller:
 @pytest.fixture(scope="package")
 def processes(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
     processes = Portal(
-        tmp_path_factory.mktemp("faults"), MOVES_TOKENS_FOUR_EYES="false", MOVES_TOKEN_REQUESTS_PER_MINUTE="1000000"
+        tmp_path_factory.mktemp("faults"),
+        MOVES_TOKENS_FOUR_EYES="false",
+        MOVES_TOKEN_REQUESTS_PER_MINUTE="1000000",
+        GUNICORN_CMD_ARGS="--limit-request-line=0",  # a long address is to come to the API, not to end before it
     )
     yield processes
     processes.end()

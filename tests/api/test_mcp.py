@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import urllib.error
-import urllib.request
 from typing import Any
 
 import pytest
@@ -12,6 +10,7 @@ from django.conf import LazySettings
 from django.contrib.auth.models import User
 from django.db import OperationalError
 from django.db.models.functions import Now
+from django.test import Client
 from mcp import MCPError
 from psycopg.errors import AdminShutdown, DeadlockDetected
 from pytest_django.live_server_helper import LiveServer
@@ -140,20 +139,48 @@ def test_a_reader_is_refused_abort_and_reverse_and_told_why(live_server: LiveSer
 
 def test_without_a_good_token_nobody_gets_in(live_server: LiveServer, olga: User) -> None:
     secret = token_of(olga)
-    assert ask(live_server, "tools/list", token=secret)[0] == 200
+    assert ask("tools/list", token=secret).status_code == 200
     tokens.revoke(token_id=ApiToken.objects.get().pk, acting_user=olga)
     for token in ("", "nonsense", secret):
-        status, headers, body = ask(live_server, "tools/list", token=token)
-        assert (status, body["error"]) == (401, "unauthorized")
-        assert body["hint"]
-        assert headers["WWW-Authenticate"].startswith("Bearer")
+        answer = ask("tools/list", token=token)
+        assert (answer.status_code, answer.json()["error"]) == (401, "unauthorized")
+        assert answer.json()["hint"]
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
         with pytest.RaisesGroup(MCPError, flatten_subgroups=True):
             Assistant(live_server.url, token).tools()
 
 
-def test_pages_of_other_sites_are_kept_out(live_server: LiveServer, olga: User) -> None:
+def test_pages_of_other_sites_are_kept_out(olga: User) -> None:
     """Rebinding a name of theirs to our address would make a browser their way in."""
-    assert ask(live_server, "tools/list", token=token_of(olga), Origin="https://evil.example")[0] == 403
+    assert ask("tools/list", token=token_of(olga), Origin="https://evil.example").status_code == 403
+
+
+def test_a_token_that_asks_too_often_is_told_when_to_come_back(olga: User, settings: LazySettings) -> None:
+    settings.MOVES_TOKEN_REQUESTS_PER_MINUTE = 0
+    answer = ask("tools/list", token=token_of(olga))
+    assert (answer.status_code, answer.json()["error"]) == (429, "too_many_requests")
+    assert 1 <= int(answer.headers["Retry-After"]) <= 60
+
+
+def test_what_is_no_message_is_refused_in_the_shape_of_the_api(olga: User) -> None:
+    token = token_of(olga)
+    answers = {
+        405: Client().get("/mcp", headers={"Authorization": f"Bearer {token}"}),
+        413: ask("tools/list", {"padding": "x" * 1_000_000}, token=token),
+        415: ask("tools/list", token=token, content_type="text/plain"),
+    }
+    for status, answer in answers.items():
+        assert answer.status_code == status
+        assert answer.json().keys() == {"error", "reason", "hint"}
+    assert answers[405].headers["Allow"] == "POST"
+
+
+def test_what_is_no_json_rpc_is_said_to_be_none(olga: User) -> None:
+    headers = {"Authorization": f"Bearer {token_of(olga)}"}
+    for body in (b"", b"{", b"[]", b"\xff", b'{"jsonrpc": "2.0", "method": 1}', b'{"a": "\\ud800"}', b"[" * 100_000):
+        answer = Client().post("/mcp", body, "application/json", headers=headers)
+        assert answer.status_code == 400
+        assert answer.json()["error"]["code"] in (-32700, -32600)
 
 
 # -- What the tools answer ---------------------------------------------------------------------------------------------
@@ -302,6 +329,19 @@ def test_arguments_that_do_not_fit_are_named(assistant: Assistant) -> None:
         assert name in told
 
 
+def test_a_database_that_is_away_before_any_tool_is_told_as_the_api_tells_it(
+    olga: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object) -> None:
+        raise OperationalError
+
+    secret = token_of(olga)
+    monkeypatch.setattr(tokens, "caller_of", fail)
+    answer = ask("tools/list", token=secret)
+    assert (answer.status_code, answer.json()["error"]) == (503, "portal_database_away")
+    assert answer.headers["Retry-After"]
+
+
 @pytest.mark.parametrize(
     ("cause", "code"), [(DeadlockDetected(), "changed_meanwhile"), (AdminShutdown(), "portal_database_away")]
 )
@@ -338,16 +378,12 @@ def test_what_another_team_has_is_answered_like_what_was_never_there(live_server
 
 
 @pytest.mark.parametrize("version", ["2025-11-25", "2025-06-18", "2025-03-26"])
-def test_assistants_that_shake_hands_first_are_served(
-    live_server: LiveServer, olga: User, shop: App, version: str
-) -> None:
+def test_assistants_that_shake_hands_first_are_served(olga: User, shop: App, version: str) -> None:
     secret = token_of(olga)
     headers = {} if version == "2025-03-26" else {"MCP-Protocol-Version": version}  # the first one sends none
 
     def answer(method: str, params: dict[str, Any]) -> Any:
-        status, _, body = ask(live_server, method, params, token=secret, **headers)
-        assert status == 200
-        return body["result"]
+        return ask(method, params, token=secret, **headers).json()["result"]
 
     about = {"protocolVersion": version, "capabilities": {}, "clientInfo": {"name": "a test", "version": "1"}}
     assert answer("initialize", about)["protocolVersion"] == version
@@ -366,17 +402,14 @@ def test_the_official_client_in_its_other_modes(assistant: Assistant, shop: App,
 
 
 def ask(
-    server: LiveServer, method: str, params: dict[str, Any] | None = None, *, token: str, **headers: str
-) -> tuple[int, Any, Any]:
-    """Post one message, as an assistant of 2025 does. Status, headers and body of the answer."""
+    method: str,
+    params: dict[str, Any] | None = None,
+    *,
+    token: str,
+    content_type: str = "application/json",
+    **headers: str,
+) -> Any:
+    """Post one message, as an assistant of 2025 does."""
     message = {"jsonrpc": "2.0", "id": 1, "method": method, "params": params or {}}
-    request = urllib.request.Request(  # noqa: S310
-        f"{server.url}/mcp",
-        json.dumps(message).encode(),
-        {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {}), **headers},
-    )
-    try:
-        with urllib.request.urlopen(request) as answer:  # noqa: S310
-            return answer.status, answer.headers, json.load(answer)
-    except urllib.error.HTTPError as error:
-        return error.code, error.headers, json.load(error)
+    of_token = {"Authorization": f"Bearer {token}"} if token else {}
+    return Client().post("/mcp", json.dumps(message), content_type, headers={**of_token, **headers})
