@@ -104,7 +104,7 @@ def no_such_move(move_id: UUID | str) -> NotFound:
 def active_move(slug: str, *, viewer: User | None) -> AppMigration | None:
     return (
         AppMigration.objects.filter(app=app(slug, viewer=viewer), status__in=ACTIVE)
-        .select_related("app", "source_region", "dest_region")
+        .select_related("app", "source_region", "dest_region", "source_replica")
         .first()
     )
 
@@ -199,13 +199,14 @@ def ways_back(*, viewer: User | None, now: datetime, most: int) -> tuple[list[So
     return found, found[0].in_all if found else 0
 
 
-def steps_of(row: AppMigration) -> list[dict[str, Any]]:
+def steps_of(row: AppMigration, *, logs: bool = True) -> list[dict[str, Any]]:
     """The eleven steps in the plan's order, each with its latest run: `step, state, seconds, attempts, reason, undone,
     undo (its latest run: state, reason, acts), progress (0..1 or None), details (as progress.Meter writes them, without
-    the samples, or None), acts`. `state` is a RunStatus or "pending"."""
+    the samples, or None), acts`. `state` is a RunStatus or "pending". Without `logs` acts are empty: they are long."""
     runs: dict[str, list[StepRun]] = {}
     undos: dict[str, StepRun] = {}
-    for run in row.step_runs.order_by("id"):
+    kept = row.step_runs.order_by("id")
+    for run in kept if logs else kept.defer("acts"):
         if run.direction == Direction.DO:
             runs.setdefault(run.step, []).append(run)
         else:
@@ -222,7 +223,9 @@ def steps_of(row: AppMigration) -> list[dict[str, Any]]:
                 "state": last.status if last else "pending",
                 "skipped": bool(last and last.status == RunStatus.SKIPPED),
                 "undone": bool(undo and undo.status == RunStatus.DONE),
-                "undo": {"state": undo.status, "reason": undo.reason, "acts": undo.acts} if undo else None,
+                "undo": {"state": undo.status, "reason": undo.reason, "acts": undo.acts if logs else []}
+                if undo
+                else None,
                 "attempts": len(tries),
                 "started_at": last.started_at if last else None,
                 "seconds": (last.ended_at - last.started_at).total_seconds() if last and last.ended_at else None,
@@ -231,7 +234,7 @@ def steps_of(row: AppMigration) -> list[dict[str, Any]]:
                 else None,
                 "details": _without_samples(last.progress) or None if last else None,
                 "reason": last.reason if last else "",
-                "acts": last.acts if last else [],
+                "acts": last.acts if last and logs else [],
             }
         )
     return listed
@@ -244,7 +247,7 @@ def _without_samples(kept: dict[str, Any]) -> dict[str, Any]:
 
 def describe_move(row: AppMigration) -> dict[str, Any]:
     """A move in the shape that the API and the commands publish (DESIGN: HTTP)."""
-    steps = steps_of(row)
+    steps = steps_of(row, logs=False)
     done = sum(step["state"] in (RunStatus.DONE, RunStatus.SKIPPED) for step in steps)
     return {
         **outline_of(row),

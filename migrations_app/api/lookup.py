@@ -8,15 +8,9 @@ from uuid import UUID
 from django.contrib.auth.models import User
 
 from migrations_app import queries
-from migrations_app.errors import InvalidInput, NotFound
-from migrations_app.models import App, AppMigration, Region
+from migrations_app.errors import InvalidInput
+from migrations_app.models import AppMigration, Region
 from migrations_app.models.names import SLUG
-
-
-def app_of(slug: str, user: User) -> App:
-    if not re.fullmatch(SLUG, slug):
-        raise NotFound("There is no such app.", hint="GET /v1/apps lists those that you see.", code="unknown_app")
-    return queries.app(slug, viewer=user)
 
 
 def move_of(slug: str, move_id: UUID | str, user: User) -> AppMigration:

@@ -13,7 +13,7 @@ from pydantic import Field
 from migrations_app import actions, permissions, preview, queries
 from migrations_app.api import shapes
 from migrations_app.api.gate import LOOK_AGAIN_SECONDS, Request, acting
-from migrations_app.api.lookup import app_of, move_of, open_region
+from migrations_app.api.lookup import move_of, open_region
 from migrations_app.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
 from migrations_app.models import AppMigration
 from migrations_app.models.app_migration import LONG_FIELDS
@@ -30,7 +30,7 @@ Slug = Annotated[str, Field(pattern=SLUG)]
 def move_app(request: Request, app_id: str, wanted: shapes.WantedMove) -> Answered[dict[str, Any]]:
     """Ask for a move to another region. It waits for approval, or is queued where policy asks for nobody else."""
     user = acting(request, Verb.REQUEST)
-    app = app_of(app_id, user)
+    app = queries.app(app_id, viewer=user)
     permissions.require(user, Verb.REQUEST, app)
     dest = open_region(wanted.dest_region)
     move = actions.request_move(
@@ -49,7 +49,7 @@ def preview_move(request: Request, app_id: str, wanted: shapes.WantedMove) -> di
     """Look at a move without asking for it: its plan, how long it may take, and preflight. Changes nothing; takes some
     seconds."""
     user = acting(request, Verb.REQUEST)
-    app = app_of(app_id, user)
+    app = queries.app(app_id, viewer=user)
     permissions.require(user, Verb.REQUEST, app)
     dest = open_region(wanted.dest_region)
     return preview.preview(app_slug=app.slug, dest_slug=dest.slug, strategy=wanted.strategy, acting_user=user)
@@ -76,8 +76,7 @@ def list_migrations(
 @router.get("/apps/{slug:app_id}/migrations/active", response=shapes.Active)
 def get_active(request: Request, response: HttpResponse, app_id: str) -> dict[str, Any]:
     """The app's move under way, or null."""
-    user = acting(request, Verb.VIEW)
-    move = queries.active_move(app_of(app_id, user).slug, viewer=user)
+    move = queries.active_move(app_id, viewer=acting(request, Verb.VIEW))
     return {"migration": _described(move, response) if move else None}
 
 

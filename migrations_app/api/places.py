@@ -8,7 +8,6 @@ from ninja import Router
 from migrations_app import permissions, queries
 from migrations_app.api import shapes
 from migrations_app.api.gate import Request, acting
-from migrations_app.api.lookup import app_of
 from migrations_app.api.paging import DEFAULT_LIMIT, Cursor, Limit, page
 from migrations_app.errors import NotFound
 from migrations_app.models import App, Region
@@ -53,7 +52,7 @@ def list_apps(request: Request, cursor: Cursor = "", limit: Limit = DEFAULT_LIMI
 @router.get("/apps/{slug:app_id}", response=shapes.AppShape)
 def get_app(request: Request, app_id: str) -> dict[str, object]:
     """One app: where it lives, and its move under way."""
-    app = app_of(app_id, acting(request, Verb.VIEW))
+    app = queries.app(app_id, viewer=acting(request, Verb.VIEW))
     return _describe(_with_active(App.objects.filter(pk=app.pk)).get())
 
 

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from migrations_app import actions, queries
 from migrations_app.api import shapes
-from migrations_app.api.lookup import app_of, move_of, open_region
+from migrations_app.api.lookup import move_of, open_region
 from migrations_app.errors import InvalidInput
 from migrations_app.mcp.arguments import ManageMigrations, MoveApp, MoveAppStatus, TeardownSourceReplica
 from migrations_app.mcp.server import Answer, server, tool
@@ -62,7 +62,7 @@ def list_regions(caller: Caller) -> Answer:
     idempotent=False,
 )
 def move_app(caller: Caller, params: MoveApp) -> Answer:
-    app = app_of(params.app_id, caller.user)
+    app = queries.app(params.app_id, viewer=caller.user)
     dest = open_region(params.dest_region)
     move = actions.request_move(app_slug=app.slug, dest_slug=dest.slug, acting_user=caller.user, reason=_reason(caller))
     return {"migration_id": str(move.pk), "status": move.status}
@@ -141,7 +141,7 @@ def _get_active(caller: Caller, params: ManageMigrations) -> Answer:
     _refuse_migration_id(params)
     if not params.app_id:
         raise InvalidInput("app_id is missing.", hint="get_active needs it: whose move?")
-    move = queries.active_move(app_of(params.app_id, caller.user).slug, viewer=caller.user)
+    move = queries.active_move(queries.app(params.app_id, viewer=caller.user).slug, viewer=caller.user)
     return {"migration": queries.describe_move(move) if move else None}
 
 
@@ -149,7 +149,7 @@ def _list_source_replicas(caller: Caller, params: ManageMigrations) -> Answer:
     _refuse_migration_id(params)
     replicas = queries.replicas_in_use(viewer=caller.user)
     if params.app_id:
-        app = app_of(params.app_id, caller.user)
+        app = queries.app(params.app_id, viewer=caller.user)
         replicas = [replica for replica in replicas if replica.app_id == app.pk]
     return {"source_replicas": [queries.describe_replica(replica) for replica in replicas]}
 
@@ -192,7 +192,7 @@ def _refuse_migration_id(params: ManageMigrations) -> None:
 
 
 def _move_of(app_id: str, migration_id: str, caller: Caller) -> AppMigration:
-    return move_of(app_of(app_id, caller.user).slug, migration_id, caller.user)
+    return move_of(queries.app(app_id, viewer=caller.user).slug, migration_id, caller.user)
 
 
 def _reason(caller: Caller) -> str:

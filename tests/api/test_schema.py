@@ -16,7 +16,7 @@ from tests.api.caller import token_of
 from tests.browser.portal import Portal
 from tests.people import person
 
-SECONDS = 10
+SECONDS = 15
 LONG_SECONDS = int(os.environ.get("API_SOAK_SECONDS", "600")) // 2
 LEFT_OUT = (
     "positive_data_acceptance",  # what the document allows the rules may forbid
@@ -54,9 +54,8 @@ def explore(portal: Portal, folder: Path, seconds: int, *, known: bool) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.parametrize("known", [True, False])
-def test_nothing_is_wrong_with_the_answers(portal: Portal, tmp_path: Path, known: bool) -> None:
-    explore(portal, tmp_path, SECONDS, known=known)
+def test_nothing_is_wrong_with_the_answers(portal: Portal, tmp_path: Path) -> None:
+    explore(portal, tmp_path, SECONDS, known=True)
 
 
 @pytest.mark.slow
