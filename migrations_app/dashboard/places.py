@@ -16,7 +16,6 @@ from migrations_app.models import (
     AppMigration,
     Approval,
     AuditEvent,
-    OutboxMessage,
     Region,
     SourceReplica,
     Subscription,
@@ -31,8 +30,7 @@ _LISTS = [
     ("Regions", Region),
     ("Alarms", Alarm),
     ("Audit", AuditEvent),
-    ("Subscriptions", Subscription),
-    ("Deliveries", OutboxMessage),
+    ("Webhooks", Subscription),  # and mail; their deliveries are reached from there
     ("People", User),
     ("Teams", Group),
 ]

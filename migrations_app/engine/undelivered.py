@@ -34,7 +34,7 @@ def _dead(subscription: Subscription) -> Trouble:
         AlarmCode.DELIVERY_DEAD,
         f"subscription {subscription.pk}",
         f"{count} {'delivery' if count == 1 else 'deliveries'} to {subscription} could not be made for a day.",
-        "Deliveries, filtered by dead, say why. Once that is mended, send them again.",
+        "Webhooks, All deliveries, State: dead says why. Once that is mended, send them again.",
     )
 
 
