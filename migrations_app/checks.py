@@ -69,6 +69,14 @@ def configuration(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
                 id="portal.E008",
             )
         )
+    if settings.MOVES_PUBLIC_URL and not settings.MOVES_PUBLIC_URL.startswith(("http://", "https://")):
+        found.append(
+            Error(
+                f"MOVES_PUBLIC_URL is {settings.MOVES_PUBLIC_URL}, which is no web address.",
+                hint="Give all of it: https://…",
+                id="portal.E009",
+            )
+        )
     unknown = settings.MOVES_FOUR_EYES - set(Act)
     if unknown:
         found.append(

@@ -61,11 +61,19 @@ class DeliveryAdmin(Searched, Listed, LookOnly):
     id_searched = "migration"
     app_searched = "migration__app"
     fields = [
-        ("when", "state_shown"),
-        ("subscription_page", "type", "move"),
-        ("attempts", "next_try", "sent", "dead"),
-        ("answer", "last_error"),
-        ("webhook_id", "said"),
+        "when",
+        "state_shown",
+        "subscription_page",
+        "event_type",
+        "move",
+        "tries",
+        "next_try",
+        "sent",
+        "dead",
+        "answer",
+        "last_error",
+        "webhook_id",
+        "said",
     ]
 
     def empty(self, request: HttpRequest) -> Empty:
@@ -112,6 +120,14 @@ class DeliveryAdmin(Searched, Listed, LookOnly):
     def subscription_page(self, message: OutboxMessage) -> str:
         return link(message.subscription)
 
+    @admin.display(description="event")
+    def event_type(self, message: OutboxMessage) -> str:
+        return message.type
+
+    @admin.display(description="tries")
+    def tries(self, message: OutboxMessage) -> int:
+        return message.attempts
+
     @admin.display(description="state")
     def state_shown(self, message: OutboxMessage) -> str:
         return badge(_BADGES[message.state], message.state)
@@ -136,4 +152,4 @@ class DeliveryAdmin(Searched, Listed, LookOnly):
     def said(self, message: OutboxMessage) -> str:
         if message.payload is None:
             return "It is put together at the first try."
-        return format_html("<pre>{}</pre>", json.dumps(message.payload, indent=2, ensure_ascii=False))
+        return format_html('<pre class="said">{}</pre>', json.dumps(message.payload, indent=2, ensure_ascii=False))

@@ -95,6 +95,10 @@ class SubscriptionAdmin(WithTrail, Recorded, Listed, NeverDeleted):
             }
         return super().render_change_form(request, context, *args, **kwargs)
 
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        links = {"exports": {"All deliveries": list_of(OutboxMessage)}}
+        return super().changelist_view(request, links | (extra_context or {}))
+
     # -- the signing key ---------------------------------------------------------------------------------------------
 
     def get_urls(self) -> list[URLPattern]:

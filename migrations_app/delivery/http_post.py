@@ -131,7 +131,7 @@ def _retry_after(said: str) -> float | None:
     """Seconds, from a number of them or a date. None: nothing was said, or nothing that can be understood."""
     if said.isascii() and said.isdigit():
         return float(said[:9])
-    with suppress(ValueError, TypeError):
+    with suppress(ValueError, TypeError, OverflowError, IndexError):
         at = parsedate_to_datetime(said)
         return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - datetime.now(UTC)).total_seconds())
     return None

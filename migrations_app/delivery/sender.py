@@ -11,6 +11,7 @@ from __future__ import annotations
 import random
 from collections.abc import Collection
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from datetime import timedelta
 
 import structlog
@@ -30,8 +31,8 @@ from migrations_app.models import Heartbeat, OutboxMessage
 log = structlog.get_logger()
 
 THREADS = 8
-LEASE = timedelta(seconds=60)
-"""Longer than a try takes: 20 s of HTTP or 10 s of mail for each step, after what a resolver needs."""
+LEASE = timedelta(minutes=3)
+"""Longer than a try takes: 20 s of HTTP, or 10 s for each of a dozen steps of SMTP, after what a resolver needs."""
 LIFE = timedelta(days=1)
 """From the first try on; then it is dead."""
 FIRST_PAUSE_SECONDS = 5.0
@@ -115,8 +116,8 @@ class Sender:
     def _begin(self, message: OutboxMessage) -> None:
         try:
             if message.payload is None:
-                message.payload = payload_of(message)
-                message.save(update_fields=["payload"])
+                OutboxMessage.objects.filter(pk=message.pk, payload__isnull=True).update(payload=payload_of(message))
+                message.refresh_from_db(fields=["payload"])
             letter = letter_for(message, database_now())
         except (OperationalError, InterfaceError):
             raise
@@ -128,12 +129,16 @@ class Sender:
         else:
             self._under_way[self._threads.submit(send, letter)] = message
 
+    def close(self) -> None:
+        self._threads.shutdown()
+
 
 def deliver_all() -> int:
     """Send what is due now, and wait for it; how many tries that took."""
-    sender, tries = Sender(), 0
     tidy()
-    while (begun := sender.start()) or not sender.is_idle:
-        tries += begun
-        sender.finish(None)
+    with closing(Sender()) as sender:
+        tries = 0
+        while (begun := sender.start()) or not sender.is_idle:
+            tries += begun
+            sender.finish(None)
     return tries

@@ -30,11 +30,12 @@ def look() -> None:
 
 def _dead(subscription: Subscription) -> Trouble:
     count: int = subscription.dead  # type: ignore[attr-defined]
+    deliveries = "1 delivery" if count == 1 else f"{count} deliveries"
     return Trouble(
         AlarmCode.DELIVERY_DEAD,
         f"subscription {subscription.pk}",
-        f"{count} {'delivery' if count == 1 else 'deliveries'} to {subscription} could not be made for a day.",
-        "Deliveries, filtered by dead, say why. Once that is mended, send them again.",
+        f"{deliveries} to {subscription} failed for a day, and no more is tried.",
+        "Webhooks, All deliveries, State: dead says why. Once that is mended, send them again.",
     )
 
 

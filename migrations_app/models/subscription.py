@@ -80,6 +80,8 @@ class Subscription(models.Model):
             return  # the form says so itself
         if problem := target_problem(self.channel, self.target):
             raise ValidationError({"target": f"{problem.reason} {problem.hint}"})
+        if not self.enabled:
+            return  # whatever is missing by now: it can be switched off
         if missing := self._setting_missing():
             raise ValidationError({"channel": missing})
         if self.channel != Channel.MAIL:

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import time_machine
 
 from migrations_app.delivery.addresses import permitted
-from migrations_app.delivery.http_post import MOST_READ, post
+from migrations_app.delivery.http_post import MOST_READ, _retry_after, post
 from migrations_app.errors import TransientError
 from tests.outbox.receivers import Receiver, receiving
 
@@ -107,6 +108,16 @@ def test_a_name_that_nobody_knows_is_said_to_be_one() -> None:
 )  # fmt: skip
 def test_what_is_no_url_is_not_posted_to(url: str) -> None:
     assert refused(url) == "invalid_url"
+
+
+@pytest.mark.parametrize(
+    ("said", "seconds"),
+    [("7", 7.0), ("Sun, 22 Nov 2026 12:01:00 GMT", 60.0), ("Sun, 22 Nov 2026 11:00:00 GMT", 0.0), ("", None),
+     ("-1", None), ("1e9", None), ("never", None), ("Mon, 99 Foo 99999 00:00:00 GMT", None)],
+)  # fmt: skip
+def test_how_long_to_wait_may_be_said_in_two_ways(said: str, seconds: float | None) -> None:
+    with time_machine.travel("2026-11-22T12:00:00Z", tick=False):
+        assert _retry_after(said) == seconds
 
 
 # -- receivers that misbehave ------------------------------------------------------------------------------------------

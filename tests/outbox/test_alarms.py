@@ -27,7 +27,7 @@ def test_a_dead_delivery_is_an_alarm_until_it_is_sent_again(move: AppMigration, 
     change_status(move, Status.RUNNING, verb="start")
     assert wrong_now() == []
     OutboxMessage.objects.update(dead_at=Now())
-    assert wrong_now() == [("delivery_dead", "1 delivery to ops could not be made for a day.")]
+    assert wrong_now() == [("delivery_dead", "1 delivery to ops failed for a day, and no more is tried.")]
     actions.send_again(message_id=OutboxMessage.objects.get().pk, acting_user=None)
     assert wrong_now() == []
 

@@ -16,6 +16,7 @@ from django.core.management import call_command
 from django.db import connection, transaction
 
 from migrations_app import actions
+from migrations_app.checks import configuration
 from migrations_app.clock import database_now
 from migrations_app.delivery import sender, signing
 from migrations_app.delivery.letters import Outcome
@@ -280,7 +281,7 @@ def test_a_message_of_a_sender_that_died_is_taken_over_and_the_late_ones_note_ch
     happen(move)
     (before,) = sender.claim(8)
     assert sender.claim(8) == []
-    later(seconds=61)
+    later(minutes=4)
     (after,) = sender.claim(8)
     sender.settle(before, Outcome("it was late"))
     assert (one().last_error, one().attempts) == ("", 2)
@@ -312,6 +313,30 @@ def test_a_receiver_that_hangs_holds_up_nobody_else(
         hanging.open.set()
         wait_until(going_on(lambda: here.is_idle and len(hanging.requests) == 2))
     assert {message.state for message in OutboxMessage.objects.all()} == {"sent"}
+
+
+@pytest.mark.parametrize("part", ["sender.payload_of", "letters.post"])
+def test_an_error_that_nobody_foresaw_is_of_its_message_alone(
+    move: AppMigration, subscribe: Subscribe, receiver: Receiver, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    subscribe()
+    happen(move)
+
+    def fail(*args: object) -> None:
+        raise KeyError("a secret")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"migrations_app.delivery.{part}", fail)
+        deliver_all()
+    assert one().last_error == "The portal failed to send it (KeyError); its log says more."
+    later(minutes=1)
+    deliver_all()
+    assert one().state == "sent"
+
+
+def test_wrong_settings_fail_the_check(settings: Any) -> None:
+    settings.MOVES_WEBHOOK_KEY, settings.MOVES_PUBLIC_URL = "short", "moves.example.com"
+    assert {"portal.E008", "portal.E009"} <= {message.id for message in configuration(None)}
 
 
 def test_the_command_sends_what_is_due(move: AppMigration, subscribe: Subscribe, receiver: Receiver) -> None:

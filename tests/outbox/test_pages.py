@@ -104,6 +104,15 @@ def test_without_a_key_no_webhook_is_subscribed(admin: User, settings: Any) -> N
     assert "MOVES_WEBHOOK_KEY is not set" in problems(add(admin))
 
 
+def test_what_lacks_its_settings_can_still_be_switched_off(admin: User, subscribe: Subscribe, settings: Any) -> None:
+    subscription = subscribe(channel="slack", target="a-name-that-is-gone")
+    settings.MOVES_WEBHOOK_KEY = ""
+    form = {**FORM, "channel": "slack", "target": subscription.target}
+    client_of(admin).post(url("subscription_change", subscription.pk), form)
+    subscription.refresh_from_db()
+    assert not subscription.enabled
+
+
 def test_a_role_is_no_team(admin: User) -> None:
     assert "valid choice" in problems(add(admin, team=team("Admin").pk))
 
