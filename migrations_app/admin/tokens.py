@@ -173,5 +173,7 @@ class ApiTokenAdmin(WithTrail, Listed, LookOnly):
             return NOTHING
         url = reverse("admin:migrations_app_apitoken_revoke", args=[token.pk])
         return format_html(
-            '<button type="submit" formaction="{}" class="quiet" aria-label="Revoke {}">Revoke</button>', url, token
+            '<button type="submit" formaction="{}" class="verb verb-quiet" aria-label="Revoke {}">Revoke</button>',
+            url,
+            token,
         )
