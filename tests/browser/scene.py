@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.conf import LazySettings
 from django.contrib.auth.models import User
 from django.db.models.functions import Now
 from django.urls import reverse
+from django.utils import timezone
 
-from migrations_app import actions
+from migrations_app import actions, tokens
 from migrations_app.dashboard.display import list_of, page_of
 from migrations_app.engine.alarms import Trouble, raise_
-from migrations_app.models import Alarm, App, AppMigration, Approval, AuditEvent, Region, SourceReplica
+from migrations_app.models import Alarm, ApiToken, App, AppMigration, Approval, AuditEvent, Region, SourceReplica
 from migrations_app.models.alarm import AlarmCode
 from migrations_app.states import Status, Step
 from tests import on_paper
 from tests.browser.colleagues import TEAM
 from tests.conftest import Shop, moved
 
-LISTS = (AppMigration, Approval, SourceReplica, App, Region, Alarm, AuditEvent, User)
+LISTS = (AppMigration, Approval, SourceReplica, App, Region, Alarm, AuditEvent, User, ApiToken)
 
 
 @dataclass
@@ -48,6 +50,8 @@ class Scene:
         on_paper.app("idle", TEAM)
         behind = "The replica is behind."
         raise_(Trouble(AlarmCode.REPLICA_LAGS, str(done.pk), behind, "Look at its slot.", migration=done))
+        until = timezone.now() + timedelta(days=30)
+        tokens.make(user=rita, name="nightly CI", scopes=["read", "request"], expires_at=until, acting_user=rita)
         return cls(done, held, waiting)
 
     def paths(self) -> list[str]:
@@ -71,4 +75,6 @@ class Scene:
             of("keep", self.done),
             of("teardown", self.done),
             reverse("admin:password_change"),
+            reverse("admin:migrations_app_apitoken_add"),
+            reverse("v1:openapi-view"),
         ]
