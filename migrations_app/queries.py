@@ -249,15 +249,16 @@ def describe_move(row: AppMigration) -> dict[str, Any]:
     """A move in the shape that the API and the commands publish (DESIGN: HTTP)."""
     steps = steps_of(row, logs=False)
     done = sum(step["state"] in (RunStatus.DONE, RunStatus.SKIPPED) for step in steps)
-    return {
-        **outline_of(row),
-        "progress": {"steps_done": done, "steps_total": len(steps), **_current_progress(row, steps)},
-    }
+    progress = {"steps_done": done, "steps_total": len(steps), **_current_progress(row, steps)}
+    return _where_it_stands(row) | {"progress": progress} | _what_became_of_it(row)
 
 
 def outline_of(row: AppMigration) -> dict[str, Any]:
     """describe_move() without the progress, which takes reading its steps."""
-    replica = getattr(row, "source_replica", None)
+    return _where_it_stands(row) | _what_became_of_it(row)
+
+
+def _where_it_stands(row: AppMigration) -> dict[str, Any]:
     return {
         "migration_id": str(row.pk),
         "app_id": row.app.slug,
@@ -266,6 +267,12 @@ def outline_of(row: AppMigration) -> dict[str, Any]:
         "status": row.status,
         "current_step": row.current_step,
         "step_started_at": row.step_started_at,
+    }
+
+
+def _what_became_of_it(row: AppMigration) -> dict[str, Any]:
+    replica = getattr(row, "source_replica", None)
+    return {
         "retry_count": row.retry_count,
         "last_error": row.last_error or None,
         "source_region": row.source_region.slug,

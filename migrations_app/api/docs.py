@@ -13,7 +13,9 @@ from ninja.openapi.docs import DocsBase
 class Plain(DocsBase):
     def render_page(self, request: HttpRequest, api: NinjaAPI, **kwargs: Any) -> HttpResponse:
         document = api.get_openapi_schema()
-        return render(request, "api/docs.html", {"document": document, "calls": _calls(document)})
+        return render(
+            request, "api/docs.html", {"site_header": api.title, "document": document, "calls": _calls(document)}
+        )
 
 
 def _calls(document: dict[str, Any]) -> list[dict[str, Any]]:

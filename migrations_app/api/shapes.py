@@ -123,8 +123,8 @@ class Apps(Schema):
     next: str | None
 
 
-class Outline(Schema):
-    """A move, as lists have it."""
+class Stands(Schema):
+    """Where a move stands."""
 
     migration_id: UUID
     app_id: str
@@ -133,6 +133,11 @@ class Outline(Schema):
     status: Status
     current_step: Step
     step_started_at: datetime | None
+
+
+class Became(Schema):
+    """What became of it so far."""
+
     retry_count: int
     last_error: str | None
     source_region: str
@@ -140,6 +145,10 @@ class Outline(Schema):
     source_replica_state: ReplicaState | None
     initiated_at: datetime
     completed_at: datetime | None
+
+
+class Outline(Became, Stands):
+    """A move, as lists have it. Fields come in the order of the bases from right to left."""
 
 
 class Progress(Schema):
@@ -151,8 +160,12 @@ class Progress(Schema):
     details: dict[str, Any] | None
 
 
-class Migration(Outline):
+class InProgress(Stands):
     progress: Progress
+
+
+class Migration(Became, InProgress):
+    """A move, in the published order."""
 
 
 class Active(Schema):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from django.conf import LazySettings
 from django.contrib.auth.models import User
 from django.db.models.functions import Now
 from django.urls import reverse
+from django.utils import timezone
 
-from migrations_app import actions
+from migrations_app import actions, tokens
 from migrations_app.dashboard.display import list_of, page_of
 from migrations_app.engine.alarms import Trouble, raise_
 from migrations_app.models import (
     Alarm,
+    ApiToken,
     App,
     AppMigration,
     Approval,
@@ -29,7 +32,19 @@ from tests import on_paper
 from tests.browser.colleagues import TEAM
 from tests.conftest import Shop, moved
 
-LISTS = (AppMigration, Approval, SourceReplica, App, Region, Alarm, AuditEvent, Subscription, OutboxMessage, User)
+LISTS = (
+    AppMigration,
+    Approval,
+    SourceReplica,
+    App,
+    Region,
+    Alarm,
+    AuditEvent,
+    Subscription,
+    OutboxMessage,
+    User,
+    ApiToken,
+)
 
 
 @dataclass
@@ -68,6 +83,8 @@ class Scene:
         )
         behind = "The replica is behind."
         raise_(Trouble(AlarmCode.REPLICA_LAGS, str(done.pk), behind, "Look at its slot.", migration=done))
+        until = timezone.now() + timedelta(days=30)
+        tokens.make(user=rita, name="nightly CI", scopes=["read", "request"], expires_at=until, acting_user=rita)
         return cls(done, held, waiting)
 
     def paths(self) -> list[str]:
@@ -93,4 +110,6 @@ class Scene:
             of("teardown", self.done),
             reverse("admin:migrations_app_subscription_add"),
             reverse("admin:password_change"),
+            reverse("admin:migrations_app_apitoken_add"),
+            reverse("v1:openapi-view"),
         ]
