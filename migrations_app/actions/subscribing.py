@@ -54,7 +54,11 @@ def send_again(*, message_id: int, acting_user: User | None) -> OutboxMessage:
         rows = permissions.visible_messages(acting_user).select_for_update(of=("self",), no_key=True)
         message = rows.select_related("subscription", "migration__app").filter(pk=message_id).first()
         if message is None:
-            raise NotFound(f"There is no delivery {message_id}.", code="unknown_delivery")
+            raise NotFound(
+                f"There is no delivery {message_id}.",
+                hint="The page of the webhook leads to those that you see.",
+                code="unknown_delivery",
+            )
         refuse(rules.forbids_resending(message))
         message.dead_at = message.give_up_at = None
         message.attempts = 0
@@ -69,7 +73,11 @@ def _signed(subscription_id: int, user: User | None) -> Subscription:
     permissions.require(user, Verb.EDIT_SUBSCRIPTIONS)
     found = permissions.visible_subscriptions(user).filter(pk=subscription_id).first()
     if found is None:
-        raise NotFound(f"There is no subscription {subscription_id}.", code="unknown_subscription")
+        raise NotFound(
+            f"There is no subscription {subscription_id}.",
+            hint="Webhooks, in the console's menu, lists those that you see.",
+            code="unknown_subscription",
+        )
     if found.channel != Channel.WEBHOOK:
         raise InvalidInput(f"What is sent to {found} is not signed.", hint="Only webhooks are.", code="not_signed")
     return found

@@ -65,6 +65,7 @@ KEYS = {
         "not_before preflight reason requested_by steps ticket_url worker writes_blocked_at"
     ),
     "reconcile": "rung",
+    "deliver": "tries",
     "register_app": "app_id blobs database hostname port program region",
     "reject_migration": DONE,
     "sandbox down": SANDBOX,
@@ -129,6 +130,7 @@ def test_what_is_looked_at_has_the_keys_of_the_table(paper: None) -> None:
         "manage_migrations list_source_replicas": ["manage_migrations", "list_source_replicas"],
         "move_app_status": ["move_app_status", "shop"],
         "reconcile": ["reconcile", "--once"],
+        "deliver": ["deliver", "--once"],
         "verify_audit": ["verify_audit"],
         "verify_migration": ["verify_migration", done],
         "work": [*queue],

@@ -229,7 +229,7 @@ def test_ctrl_c_stops_the_watching_and_nothing_else() -> None:
     assert str(move.pk) in watching.stdout.readline()
     watching.send_signal(signal.SIGINT)
     _, said = watching.communicate(timeout=30)
-    assert watching.returncode == 130
+    assert watching.returncode == 130, said
     assert said.splitlines() == [
         f"The move goes on without you: {move.pk} is running.",
         f"See how: move_app_status shop {move.pk}",

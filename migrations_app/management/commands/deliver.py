@@ -21,8 +21,12 @@ _TIDY_SECONDS = 60.0
 
 class Command(PortalCommand):
     help = (
-        "Again and again: send the webhooks and mails that are due, try again what failed, give up what has failed for "
-        "a day. Several may run at once. Told to stop, it finishes what is under way."
+        "Send the webhooks and mails that are due, try again what failed, give up what has failed for a day; again and "
+        "again. Several may run at once. Told to stop, it finishes what is under way."
+    )
+    examples = (
+        ("Again and again, until told to stop", "deliver"),
+        ("What is due now, to try it", "deliver --once"),
     )
 
     surface = "sender"
