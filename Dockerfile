@@ -64,6 +64,7 @@ ENV PATH=/opt/portal/bin:$PATH \
     PGPASSFILE=/credentials/pgpass \
     RCLONE_CONFIG=/credentials/rclone.conf \
     NETRC=/credentials/netrc \
+    MOVES_WEBHOOK_URLS_FILE=/credentials/webhook-urls \
     MOVES_WORK_DIR=/work
 RUN python manage.py collectstatic --noinput --verbosity=0
 USER portal

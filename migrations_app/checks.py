@@ -10,6 +10,8 @@ from django.core.checks import CheckMessage, Error, register
 
 from migrations_app.states import Act, Step
 
+_SHORTEST_KEY = 32
+
 
 @register
 def configuration(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
@@ -57,6 +59,22 @@ def configuration(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
                 f"MOVES_STEP_DEADLINES names {', '.join(sorted(no_steps))}, which is no step.",
                 hint="Write step=seconds, separated by commas; any=seconds is for all that are not named.",
                 id="portal.E007",
+            )
+        )
+    if 0 < len(settings.MOVES_WEBHOOK_KEY) < _SHORTEST_KEY:
+        found.append(
+            Error(
+                f"MOVES_WEBHOOK_KEY has {len(settings.MOVES_WEBHOOK_KEY)} characters.",
+                hint=f"Use {_SHORTEST_KEY} random characters or more, the same for all processes.",
+                id="portal.E008",
+            )
+        )
+    if settings.MOVES_PUBLIC_URL and not settings.MOVES_PUBLIC_URL.startswith(("http://", "https://")):
+        found.append(
+            Error(
+                f"MOVES_PUBLIC_URL is {settings.MOVES_PUBLIC_URL}, which is no web address.",
+                hint="Give all of it: https://…",
+                id="portal.E009",
             )
         )
     unknown = settings.MOVES_FOUR_EYES - set(Act)

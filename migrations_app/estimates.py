@@ -151,13 +151,12 @@ def _completed(row: AppMigration) -> QuerySet[AppMigration]:
 
 def _measured(move: AppMigration) -> _Measured:
     done = [run for run in move.step_runs.all() if run.direction == Direction.DO and run.status == RunStatus.DONE]
-    begun, ended = move.writes_blocked_at, move.writes_unblocked_at
     return _Measured(
         strategy=move.strategy,
         data=_data_of(move),
         blobs=move.fact("blob_bytes"),
         steps={run.step: (run.ended_at - run.started_at).total_seconds() for run in done if run.ended_at},
-        blocked=(ended - begun).total_seconds() if begun and ended else None,
+        blocked=move.blocked_seconds,
     )
 
 

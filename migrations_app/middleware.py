@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -31,7 +32,8 @@ def nul_middleware(get_response: GetResponse) -> GetResponse:
     """A NUL is in nothing that a browser sends by itself, and the database takes none: no view is asked."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        if any("\0" in text for fields in (request.GET, request.POST) for text in _texts(fields)):
+        fields = chain(_texts(request.GET), _texts(request.POST))
+        if any("\0" in text for text in chain([request.path], fields)):
             raise BadRequest("There is a NUL in the address or the form.")
         return get_response(request)
 

@@ -17,7 +17,7 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet, TextChoices
 
 from migrations_app.errors import Forbidden
-from migrations_app.models import App, AppMigration, AuditEvent, Region, SourceReplica
+from migrations_app.models import App, AppMigration, AuditEvent, OutboxMessage, Region, SourceReplica, Subscription
 from migrations_app.states import Scope
 
 Row = TypeVar("Row", AppMigration, SourceReplica, AuditEvent)
@@ -38,6 +38,8 @@ class Verb(TextChoices):
     COMMENT = "comment", "Comment on"
     REGISTER = "register", "Register apps"
     EXPORT_AUDIT = "export_audit", "Export the audit trail"
+    EDIT_SUBSCRIPTIONS = "edit_subscriptions", "Edit subscriptions"
+    RESEND = "resend", "Send deliveries again"
 
 
 _TEAMS = "_teams_cache"
@@ -60,6 +62,8 @@ _PERMISSIONS = {
     Verb.COMMENT: "view_appmigration",
     Verb.REGISTER: "add_app",
     Verb.EXPORT_AUDIT: "export_audit",
+    Verb.EDIT_SUBSCRIPTIONS: "change_subscription",
+    Verb.RESEND: "resend_message",
 }
 
 
@@ -77,6 +81,8 @@ SCOPE_OF: dict[Verb, Scope] = {
     Verb.KEEP: Scope.OPERATE,
     Verb.REGISTER: Scope.OPERATE,
     Verb.EXPORT_AUDIT: Scope.OPERATE,
+    Verb.EDIT_SUBSCRIPTIONS: Scope.OPERATE,
+    Verb.RESEND: Scope.OPERATE,
 }
 """The scope that a token needs for the verb, besides its user's right to it (tokens.py)."""
 
@@ -135,6 +141,24 @@ def in_sight(rows: QuerySet[Row], user: User | None) -> QuerySet[Row]:
     if user is None or sees_every_team(user):
         return rows
     return rows.filter(app__owner__in=user.groups.all()) if can(user, Verb.VIEW) else rows.none()
+
+
+def visible_subscriptions(user: User | None) -> QuerySet[Subscription]:
+    """Those of the user's teams; those about every team are seen by who sees every team."""
+    if user is None or sees_every_team(user):
+        return Subscription.objects.all()
+    return (
+        Subscription.objects.filter(team__in=user.groups.all()) if can(user, Verb.VIEW) else Subscription.objects.none()
+    )
+
+
+def visible_messages(user: User | None) -> QuerySet[OutboxMessage]:
+    """What was told to a subscription that the user sees, of an app that the user sees."""
+    if user is None or sees_every_team(user):
+        return OutboxMessage.objects.all()
+    return OutboxMessage.objects.filter(
+        subscription__in=visible_subscriptions(user), migration__in=in_sight(AppMigration.objects.all(), user)
+    )
 
 
 def _name(thing: Thing) -> str:

@@ -61,7 +61,11 @@ def app(slug: str, *, viewer: User | None) -> App:
     """NotFound also for the apps of teams the viewer does not belong to; so with all that take a viewer."""
     found = visible_apps(viewer).select_related("region", "owner").filter(slug=slug).first()
     if found is None:
-        raise NotFound(f"There is no app {slug}.", hint="Put it on the books with register_app.", code="unknown_app")
+        raise NotFound(
+            f"There is no app {slug}.",
+            hint="Check its name; register_app puts a new one on the books.",
+            code="unknown_app",
+        )
     return found
 
 
@@ -168,7 +172,7 @@ def apps_by_region(*, viewer: User | None) -> dict[int, int]:
 def latest_move(slug: str, *, viewer: User | None) -> AppMigration:
     found = AppMigration.objects.filter(app=app(slug, viewer=viewer)).order_by("-initiated_at").first()
     if found is None:
-        raise NotFound(f"{slug} has never been moved.", code="unknown_migration")
+        raise NotFound(f"{slug} has never been moved.", hint="Ask for a move with move_app.", code="unknown_migration")
     return move(found.pk, viewer=viewer)
 
 
@@ -313,15 +317,8 @@ def blocked_by_reverses(source: Region, dest: Region) -> list[float]:
     done = AppMigration.objects.filter(
         source_region=source, dest_region=dest, status=Status.COMPLETED, kind=Kind.REVERSE
     ).order_by("-completed_at")
-    times = done.values_list("writes_blocked_at", "writes_unblocked_at")[:10]
-    return [(end - begin).total_seconds() for begin, end in times if begin and end]
-
-
-def blocked_seconds(row: AppMigration) -> float | None:
-    """How long writes were blocked; None if they never were, or still are."""
-    if row.writes_blocked_at is None or row.writes_unblocked_at is None:
-        return None
-    return (row.writes_unblocked_at - row.writes_blocked_at).total_seconds()
+    rows = done.only("writes_blocked_at", "writes_unblocked_at")[:10]
+    return [row.blocked_seconds for row in rows if row.blocked_seconds is not None]
 
 
 def differences_found(row: AppMigration) -> list[dict[str, Any]]:
@@ -343,7 +340,7 @@ def circumstances(row: AppMigration) -> dict[str, Any]:
         "comments": [asdict(said) for said in comments(row)],
         "approvals": [describe_approval(approval) for approval in approvals_of(row)],
         "preflight": row.preflight,
-        "blocked_seconds": blocked_seconds(row),
+        "blocked_seconds": row.blocked_seconds,
         "writes_blocked_at": row.writes_blocked_at,
         "worker": row.lease_owner or None,
         "next_try_at": row.next_try_at,

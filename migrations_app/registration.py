@@ -59,7 +59,7 @@ def discover(
 def invalid(error: ValidationError) -> InvalidInput:
     """What a model's validation found, naming each field."""
     found = (f"{field}: {' '.join(messages)}" for field, messages in error.message_dict.items())
-    return InvalidInput(" ".join(found), code="invalid_app")
+    return InvalidInput(" ".join(found), hint="Correct that and try again.", code="invalid_app")
 
 
 def _bucket(app: App, region: Region, name: str | None) -> str:

@@ -19,7 +19,7 @@ from migrations_app.states import STARTS, TERMINAL, Act, ApprovalState, Kind, Re
 if TYPE_CHECKING:
     from django.contrib.auth.models import User
 
-    from migrations_app.models import App, AppMigration, Approval, Region, SourceReplica
+    from migrations_app.models import App, AppMigration, Approval, OutboxMessage, Region, SourceReplica
 
 ROLES = ("Viewer", "Requester", "Approver", "Operator", "Admin")
 """The groups that are roles; every other group is a team."""
@@ -115,6 +115,9 @@ def forbids_move(facts: MoveFacts) -> list[Blocker]:
     return found
 
 
+_LOOK = "Look how the move stands now."
+
+
 def forbids_by_preflight(findings: Iterable[dict[str, str]]) -> list[Blocker]:
     """Nothing begins that preflight says will fail."""
     return [
@@ -127,7 +130,7 @@ def forbids_by_preflight(findings: Iterable[dict[str, str]]) -> list[Blocker]:
 def forbids_decision(approval: Approval | None, move: AppMigration, now: datetime) -> list[Blocker]:
     """Only what waits for one, and not for too long."""
     if approval is None or approval.state != ApprovalState.OPEN:
-        return [Blocker("nothing_to_decide", f"The move is {_words(move)}; nothing of it waits for a decision.")]
+        return [Blocker("nothing_to_decide", f"The move is {_words(move)}; nothing of it waits for a decision.", _LOOK)]
     if approval.expires_at <= now:
         return [Blocker("expired", "The request has expired: nobody decided on it in time.", "Ask for it anew.")]
     return []
@@ -190,7 +193,7 @@ def forbids_owner(group: str) -> Blocker | None:
 def forbids_abort(move: AppMigration) -> list[Blocker]:
     """Before the pivot only."""
     if move.status in TERMINAL or move.status == Status.ABORTING:
-        return [Blocker("not_abortable", f"The move is {_words(move)}; there is nothing to abort.")]
+        return [Blocker("not_abortable", f"The move is {_words(move)}; there is nothing to abort.", _LOOK)]
     if move.pivot_at:
         return [
             Blocker(
@@ -210,7 +213,7 @@ def _forward_first(move: AppMigration) -> str:
 def forbids_retry(move: AppMigration) -> list[Blocker]:
     """Only what is held."""
     if move.status != Status.HELD:
-        return [Blocker("not_held", f"The move is {_words(move)}; only a held move can be tried again.")]
+        return [Blocker("not_held", f"The move is {_words(move)}; only a held move can be tried again.", _LOOK)]
     return []
 
 
@@ -234,7 +237,7 @@ def forbids_reverse(move: AppMigration, replica: SourceReplica | None, facts: Mo
 def forbids_teardown(move: AppMigration, replica: SourceReplica | None, active: AppMigration | None) -> list[Blocker]:
     """Only a retained replica, and only while the app stands still."""
     if replica is None and move.pivot_at and move.status not in TERMINAL:
-        return [Blocker("no_replica", "The replica is on the books once the move is completed.")]
+        return [Blocker("no_replica", "The replica is on the books once the move is completed.", "Wait for that.")]
     found = forbids_use_of(replica, "torn down")
     if not found and active:
         found = [
@@ -288,12 +291,22 @@ def _is_control(char: str) -> bool:
 
 def forbids_use_of(replica: SourceReplica | None, participle: str) -> list[Blocker]:
     if replica is None:
-        return [Blocker("no_replica", f"The move left no replica that could be {participle}.")]
+        return [Blocker("no_replica", f"The move left no replica that could be {participle}.", _LOOK)]
     if replica.state != ReplicaState.RETAINED:
         words = {
             ReplicaState.TEARING_DOWN: "is being torn down: the way back is given up",
             ReplicaState.TORN_DOWN: "was torn down: there is no way back",
             ReplicaState.REVERSED: "serves again since the move was reversed",
         }
-        return [Blocker(f"replica_{replica.state}", f"The replica {words[ReplicaState(replica.state)]}.")]
+        return [Blocker(f"replica_{replica.state}", f"The replica {words[ReplicaState(replica.state)]}.", _LOOK)]
+    return []
+
+
+def forbids_resending(message: OutboxMessage) -> list[Blocker]:
+    """Only what was given up, and only to whom is still to be told."""
+    if message.state != "dead":
+        said = "It was sent." if message.state == "sent" else "It is still being tried."
+        return [Blocker("not_dead", said, "Only what is dead is sent again.")]
+    if not message.subscription.enabled:
+        return [Blocker("subscription_off", f"{message.subscription} is switched off.", "Switch it on first.")]
     return []

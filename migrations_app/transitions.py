@@ -8,7 +8,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db.models.functions import Now
 
-from migrations_app import origin
+from migrations_app import origin, outbox
 from migrations_app.errors import Blocker, Refused
 from migrations_app.models import App, AppMigration, Approval, AuditEvent, SourceReplica, StepRun
 from migrations_app.states import (
@@ -37,10 +37,13 @@ def record(
     to_status: str = "",
     reason: str = "",
 ) -> None:
-    """Put one event on the audit trail, in the caller's transaction. `target` names what is neither app nor move."""
+    """Put one event on the audit trail, and into the outbox for who subscribed to it, in the caller's transaction.
+
+    `target` names what is neither app nor move.
+    """
     app = app or (migration.app if migration else None)
     here = origin.current()
-    AuditEvent.objects.create(
+    event = AuditEvent.objects.create(
         verb=verb,
         app=app,
         migration=migration,
@@ -53,6 +56,7 @@ def record(
         to_status=to_status,
         reason=reason,
     )
+    outbox.put(event)
 
 
 def change_status(
@@ -70,7 +74,9 @@ def change_status(
     """
     before = Status(move.status)
     if not may_become(before, to):
-        raise Refused([Blocker("no_such_transition", f"A move that is {before} cannot become {to}.")])
+        raise Refused(
+            [Blocker("no_such_transition", f"A move that is {before} cannot become {to}.", "Look again, then decide.")]
+        )
     if to in TERMINAL:
         fields["completed_at"] = Now()
     changed = AppMigration.objects.filter(pk=move.pk, status=before).update(status=to, **fields)

@@ -25,9 +25,10 @@ class PortalAdminSite(admin.AdminSite):
         return [*urls.pages(self), *super().get_urls()]
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        from migrations_app.dashboard.places import may_ask, places
+        from migrations_app.dashboard.places import may_ask, more_places, places
 
-        return {**super().each_context(request), "places": places(request), "may_ask": may_ask(request)}
+        places_of = {"places": places(request), "more_places": more_places(request)}
+        return {**super().each_context(request), **places_of, "may_ask": may_ask(request)}
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """Of one app, for Django's page of it. The list of all is on no page; making it took a tenth of each."""

@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import shutil
+import sys
 from pathlib import Path
+from typing import Any
 
 import environ
 import structlog
 from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
+
+
+class _Env(environ.Env):
+    """Says which variable holds what cannot be read; not the value, which may be secret."""
+
+    def get_value(self, var: str, cast: Any = None, **options: Any) -> Any:
+        try:
+            return super().get_value(var, cast=cast, **options)
+        except ValueError:
+            raise ImproperlyConfigured(f"{var} is not a value of its kind, {cast.__name__}.") from None
+
+
+env = _Env()
 
 
 def _deadlines(items: list[str]) -> dict[str, float]:
@@ -20,6 +35,13 @@ def _deadlines(items: list[str]) -> dict[str, float]:
         return {step.strip(): float(seconds) for step, seconds in (item.split("=") for item in items)}
     except ValueError:
         raise ImproperlyConfigured("MOVES_STEP_DEADLINES: write step=seconds, separated by commas.") from None
+
+
+def _networks(items: list[str]) -> list[ipaddress.IPv4Network | ipaddress.IPv6Network]:
+    try:
+        return [ipaddress.ip_network(item.strip()) for item in items]
+    except ValueError as error:
+        raise ImproperlyConfigured(f"MOVES_WEBHOOK_ALLOWED_NETWORKS: {error}.") from None
 
 
 # -- Django ------------------------------------------------------------------------------------------------------
@@ -92,6 +114,8 @@ DATABASES["default"]["OPTIONS"] = {
     "keepalives_idle": 5,
     "keepalives_interval": 5,
     "keepalives_count": 2,
+    # Many small questions at once: with parallel workers the planner takes a long way for a page's 30 rows.
+    "options": "-c max_parallel_workers_per_gather=0",
     **DATABASES["default"].get("OPTIONS", {}),
 }
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
@@ -221,6 +245,26 @@ MOVES_TOKEN_DAYS = env.int("MOVES_TOKEN_DAYS", default=365)
 # How many requests a token may make to the API in a minute.
 MOVES_TOKEN_REQUESTS_PER_MINUTE = env.int("MOVES_TOKEN_REQUESTS_PER_MINUTE", default=600)
 
+# -- Webhooks and mail -------------------------------------------------------------------------------------------
+
+# Where people reach the portal, for links in what is sent; empty: no links.
+MOVES_PUBLIC_URL = env.str("MOVES_PUBLIC_URL", default="").rstrip("/")
+# What the keys that sign webhooks are derived from, one for each subscription.
+MOVES_WEBHOOK_KEY = env.str("MOVES_WEBHOOK_KEY", default="")
+# File of `name = URL`: the URLs that are secrets themselves, which subscriptions name.
+MOVES_WEBHOOK_URLS_FILE = env.str("MOVES_WEBHOOK_URLS_FILE", default="")
+# Addresses that are not public and may be posted to all the same, and by plain http.
+MOVES_WEBHOOK_ALLOWED_NETWORKS = _networks(env.list("MOVES_WEBHOOK_ALLOWED_NETWORKS", default=[]))
+# Pause between two looks into the outbox, in seconds; and how many days what was sent, or given up, is kept.
+MOVES_DELIVER_SECONDS = env.float("MOVES_DELIVER_SECONDS", default=2.0)
+MOVES_DELIVERIES_DAYS = env.int("MOVES_DELIVERIES_DAYS", default=30)
+# The mail server, e.g. smtp+tls://user:password@mail.example.com:587, and whom mail is from.
+_EMAIL_URL = env.str("EMAIL_URL", default="")
+EMAIL_IS_SET = bool(_EMAIL_URL)
+globals().update(environ.Env.email_url_config(_EMAIL_URL or "dummymail://"))
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="region-moves@localhost")
+
 # -- Logs --------------------------------------------------------------------------------------------------------
 
 # What a page fails on; Django's own would only be mailed.
@@ -228,7 +272,10 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "handlers": {"stderr": {"class": "logging.StreamHandler"}},
-    "loggers": {"django": {"handlers": ["stderr"], "level": "ERROR"}},
+    "loggers": {
+        "django": {"handlers": ["stderr"], "level": "ERROR"},
+        "rq": {"handlers": ["stderr"], "level": "WARNING"},
+    },
 }
 structlog.configure(
     processors=[
@@ -238,5 +285,6 @@ structlog.configure(
         structlog.processors.format_exc_info,
         structlog.processors.KeyValueRenderer(key_order=["timestamp", "level", "event"]),
     ],
-    logger_factory=structlog.PrintLoggerFactory(),
+    # Standard output is for what a command answers.
+    logger_factory=lambda *args: structlog.PrintLogger(sys.stderr),
 )

@@ -6,6 +6,7 @@ from django.urls import path
 from django.views.generic import RedirectView
 
 from migrations_app.api.site import api
+from migrations_app.mcp.tools import server as mcp
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
@@ -23,5 +24,6 @@ urlpatterns = [
     path("healthz", healthz),
     path("admin/", admin.site.urls),
     path("v1/", api.urls),
+    path("mcp", mcp),
     path("", RedirectView.as_view(pattern_name="admin:index")),
 ]

@@ -77,7 +77,9 @@ def test_the_time_is_the_databases_whatever_the_program_says(move: AppMigration)
     assert found() == []
 
 
-@pytest.mark.parametrize("statement", [f"UPDATE {TABLE} SET reason = 'x'", f"DELETE FROM {TABLE}", f"TRUNCATE {TABLE}"])
+@pytest.mark.parametrize(
+    "statement", [f"UPDATE {TABLE} SET reason = 'x'", f"DELETE FROM {TABLE}", f"TRUNCATE {TABLE} CASCADE"]
+)
 def test_the_database_refuses_to_rewrite_the_trail(move: AppMigration, statement: str) -> None:
     with pytest.raises(DatabaseError, match="append-only"), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement)

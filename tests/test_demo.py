@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from portal.sandbox.layout import CHECKOUT
+from tests.commands.test_json import KEYS
 
 COUNTS = ["acknowledged_writes", "lost_writes", "duplicated_writes", "reads", "failed_reads", "refused_writes"]
 
@@ -26,7 +27,8 @@ def test_it_loses_nothing_and_leaves_nothing_running(tmp_path: Path) -> None:
     try:
         done = manage("demo", "--exit", "--json", "--rows", "2000")
         assert done.returncode == 0, done.stdout + done.stderr
-        report = json.loads(done.stdout.splitlines()[-1])
+        report = json.loads(done.stdout)
+        assert set(KEYS["demo"].split()) <= report.keys()
         for part in (report, report["reverse"], report["teardown"]):
             assert (part["lost_writes"], part["duplicated_writes"], part["failed_reads"]) == (0, 0, 0)
             assert part["acknowledged_writes"] > 0

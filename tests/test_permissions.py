@@ -38,6 +38,8 @@ MATRIX = {
         comment       own  own  own  all  all  all  -
         register      -    -    -    all  all  all  all
         export_audit  -    -    -    all  all  all  all
+        resend        -    -    -    all  all  all  all
+        edit_subscriptions  - - -    -    all  all  all
         edit_apps     -    -    -    all  all  all  -
         edit_regions  -    -    -    -    all  all  -
         edit_users    -    -    -    -    all  all  -

@@ -19,7 +19,16 @@ from django.test import Client, RequestFactory
 from django.urls import URLPattern, get_resolver
 
 from migrations_app.actions import deciding, requesting
-from migrations_app.models import Alarm, App, Approval, AuditEvent, Region, SourceReplica
+from migrations_app.models import (
+    Alarm,
+    App,
+    Approval,
+    AuditEvent,
+    OutboxMessage,
+    Region,
+    SourceReplica,
+    Subscription,
+)
 from tests.people import ROLES
 from tests.test_permissions import World, everything, reach, world
 
@@ -67,6 +76,11 @@ def verb_page(verb: str, post: int = 409) -> Page:
     return Page(verb, verb, ok=(200, post), of_app=True, hidden=(404, 404), hides_first=True)
 
 
+def pressed(verb: str) -> Page:
+    """A button that leads back to where it stands."""
+    return Page("", verb, ok=(405, 302), of_app=True, hidden=(405, 404))
+
+
 MOVE = "admin/migrations_app/appmigration"
 PAGES = {
     "healthz": Page(),
@@ -89,6 +103,8 @@ PAGES = {
     **pages_of("migrations_app/approval", "never", "never", "never", of_app=True),
     **pages_of("migrations_app/alarm", "never", "never", "never", of_app=True),
     **pages_of("migrations_app/sourcereplica", "never", "never", "never", of_app=True),
+    **pages_of("migrations_app/subscription", "edit_subscriptions", "edit_subscriptions", "never", of_app=True),
+    **pages_of("migrations_app/outboxmessage", "never", "never", "never", of_app=True),
     **pages_of("migrations_app/auditevent", "never", "never", "never", of_app=True),
     # Of tokens there is none; whose they are, tests/admin/test_tokens.py shows.
     "admin/migrations_app/apitoken/": Page("view", "view"),
@@ -116,6 +132,10 @@ PAGES = {
         f"admin/migrations_app/{model}/export/<str:kind>/": Page("view", "view")
         for model in ("app", "appmigration", "region", "sourcereplica")
     },
+    # Without the version of the key that was looked at nothing is done; nor is what was sent sent again.
+    "admin/migrations_app/subscription/<int:subscription_id>/key/": pressed("edit_subscriptions"),
+    "admin/migrations_app/subscription/<int:subscription_id>/rotate/": pressed("edit_subscriptions"),
+    "admin/migrations_app/outboxmessage/<int:message_id>/again/": pressed("resend"),
     f"{MOVE}/<uuid:move_id>/approve/": verb_page("approve"),
     f"{MOVE}/<uuid:move_id>/reject/": verb_page("reject"),
     f"{MOVE}/<uuid:move_id>/withdraw/": verb_page("withdraw"),
@@ -132,11 +152,11 @@ OPEN_TO_ALL = {"healthz", "favicon.ico", "admin/login/"}
 
 
 def routes(patterns: Any = None, before: str = "") -> Iterator[str]:
-    """Every route of the site but the API's, which has no logins (tests/api); one with a choice of words in it for each
-    word."""
+    """Every route of the site but those of programs, which do not log in (tests/api); one with a choice of words in it
+    for each word."""
     for entry in get_resolver().url_patterns if patterns is None else patterns:
         route = before + str(entry.pattern)
-        if route == "v1/":
+        if route in ("v1/", "mcp"):
             continue
         if not isinstance(entry, URLPattern):
             yield from routes(entry.url_patterns, route)
@@ -170,7 +190,16 @@ def things_of(here: World, side: str) -> dict[str, Any]:
     move = here.teardown_asked(side)
     user = User.objects.get(username="asker")
     alarm = Alarm.objects.create(code="slot_lost", about=f"replica {side}", sentence=move.app.slug, migration=move)
+    told = Subscription.objects.create(
+        name=f"of {move.app}", team=move.app.owner, channel="mail", target="a@example.com"
+    )
+    event = AuditEvent.objects.filter(migration=move).latest("id")
+    message = OutboxMessage.objects.create(subscription=told, event=event, migration=move, type="move.comment")
     return {
+        "subscription": told.pk,
+        "subscription_id": told.pk,
+        "outboxmessage": message.pk,
+        "message_id": message.pk,
         "app": move.app.pk,
         "app_id": move.app.pk,
         "appmigration": move.pk,
@@ -178,7 +207,7 @@ def things_of(here: World, side: str) -> dict[str, Any]:
         "approval": Approval.objects.get(migration=move).pk,
         "sourcereplica": SourceReplica.objects.get(migration=move).pk,
         "alarm": alarm.pk,
-        "auditevent": AuditEvent.objects.filter(migration=move).latest("id").pk,
+        "auditevent": event.pk,
         "region": Region.objects.get(slug="us-east-1").pk,
         "user": user.pk,
         "id": user.pk,

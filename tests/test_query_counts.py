@@ -21,7 +21,18 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from migrations_app.actions import deciding, requesting
-from migrations_app.models import Alarm, ApiToken, App, AppMigration, Approval, AuditEvent, Region, SourceReplica
+from migrations_app.models import (
+    Alarm,
+    ApiToken,
+    App,
+    AppMigration,
+    Approval,
+    AuditEvent,
+    OutboxMessage,
+    Region,
+    SourceReplica,
+    Subscription,
+)
 from migrations_app.states import ApprovalState, ReplicaState, Status
 from portal.sandbox.paper import Wanted, fill
 from tests.people import establish_roles
@@ -65,7 +76,12 @@ def things(move: AppMigration) -> dict[str, Any]:
     """What the routes name, as tests/test_permissions_urls.py does."""
     replica = getattr(move, "source_replica", None) or SourceReplica.objects.latest("created_at")
     user = User.objects.get(username="viewer-1")
+    message = OutboxMessage.objects.latest("id")
     return {
+        "subscription": message.subscription_id,
+        "subscription_id": message.subscription_id,
+        "outboxmessage": message.pk,
+        "message_id": message.pk,
         "app": move.app_id,
         "app_id": move.app_id,
         "appmigration": move.pk,
@@ -154,10 +170,24 @@ def make_tokens(count: int) -> None:
     )
 
 
+def tell(apps: int) -> None:
+    """Subscriptions, one for every fifteen apps, and a delivery of the newest events to each."""
+    events = (
+        AuditEvent.objects.filter(migration__app__owner__isnull=False)
+        .select_related("app__owner", "migration")
+        .order_by("-id")
+    )
+    for number, event in enumerate(events[: apps // 15]):
+        team = event.app.owner if event.app else None
+        told = Subscription.objects.create(name=f"n{number}", team=team, channel="mail", target="a@b.test")
+        OutboxMessage.objects.create(subscription=told, event=event, migration=event.migration, type="move.held")  # type: ignore[misc]
+
+
 def counts_with(wanted: Wanted, who: str) -> dict[str, tuple[int, str]]:
     with transaction.atomic():
         fill(wanted)
         make_tokens(wanted.apps)
+        tell(wanted.apps)
         counts = counted(who)
         transaction.set_rollback(True)
     return counts

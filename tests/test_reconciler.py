@@ -151,7 +151,7 @@ def test_a_row_that_cannot_be_dealt_with_does_not_keep_the_others_waiting(
     assert one_round() == 3
     assert AppMigration.objects.get(pk=good.pk).status == Status.ABORTING
     assert Heartbeat.objects.exists()
-    assert "ValueError: no idea" in capsys.readouterr().out
+    assert "ValueError: no idea" in capsys.readouterr().err
 
 
 def test_a_request_that_cannot_be_closed_does_not_keep_the_others_open(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -84,7 +84,7 @@ HOW_FAR = "1.0 GB of 3.0 GB, 1,234,567 rows, 20.0 MB/s, 0:01:40 left, lag 4.1 kB
 def test_the_screen_shows_how_far_the_step_is_and_the_tables_at_work(at_work: StepRun) -> None:
     def screen() -> list[str]:
         console = Console(file=io.StringIO(), width=200)
-        console.print(_screen(queries.move(at_work.migration_id, viewer=None)))
+        console.print(_screen(queries.move(at_work.migration_id, viewer=None), console.width))
         return console.file.getvalue().splitlines()  # type: ignore[attr-defined]
 
     lines = screen()

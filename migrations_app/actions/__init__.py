@@ -11,6 +11,7 @@ from migrations_app.actions.deciding import approve, look_again, reject, withdra
 from migrations_app.actions.keeping import keep
 from migrations_app.actions.requesting import request_move, reverse
 from migrations_app.actions.steering import abort, retry, teardown
+from migrations_app.actions.subscribing import rotate_key, send_again, show_key
 
 __all__ = [
     "abort",
@@ -25,6 +26,9 @@ __all__ = [
     "request_move",
     "retry",
     "reverse",
+    "rotate_key",
+    "send_again",
+    "show_key",
     "teardown",
     "withdraw",
 ]

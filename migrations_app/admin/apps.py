@@ -13,6 +13,7 @@ from django.utils.html import format_html
 
 from migrations_app import permissions, rules
 from migrations_app.admin.listing import Empty, Exported
+from migrations_app.admin.reading import ReadFirst
 from migrations_app.admin.recording import Recorded
 from migrations_app.admin.sight import NeverDeleted, TeamFilter
 from migrations_app.admin.trail import WithTrail
@@ -27,7 +28,7 @@ _FIELDS = ["slug", "owner", "region", "database", "blobs", "program", "hostname"
 
 
 @admin.register(App)
-class AppAdmin(WithTrail, Recorded, Exported, NeverDeleted):
+class AppAdmin(ReadFirst, WithTrail, Recorded, Exported, NeverDeleted):
     list_display = ["slug", "region", "team", "hostname", "database", "way_back", "move"]
     list_filter = ["region", ("owner", TeamFilter)]
     search_fields = ["slug", "hostname", "database"]
@@ -105,12 +106,8 @@ class AppAdmin(WithTrail, Recorded, Exported, NeverDeleted):
     def trail_of(self, obj: App) -> dict[str, Any]:
         return {"app__id__exact": obj.pk}
 
-    def render_change_form(
-        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
-    ) -> HttpResponse:
-        if app := context.get("original"):
-            context |= {"title": app.slug, "subtitle": None, **about(app, user_of(request))}
-        return super().render_change_form(request, context, *args, **kwargs)
+    def about(self, request: HttpRequest, obj: App) -> dict[str, Any]:
+        return {"title": obj.slug, "subtitle": None, **about(obj, user_of(request))}
 
     @admin.display(ordering="owner__name")
     def team(self, app: App) -> str:

@@ -55,7 +55,7 @@ class AppMigrationAdmin(Searched, Exported, InSight, LookOnly):
         "reason": lambda move: move.reason,
         "ticket": lambda move: move.ticket_url,
         "initiated_at": lambda move: move.initiated_at,
-        "blocked_seconds": queries.blocked_seconds,
+        "blocked_seconds": lambda move: move.blocked_seconds,
         "pivot_at": lambda move: move.pivot_at,
         "completed_at": lambda move: move.completed_at,
         "last_error": lambda move: move.last_error,

@@ -6,12 +6,13 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.widgets import AdminTextareaWidget
 from django.db.models import TextField
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
 from migrations_app import spreadsheet
 from migrations_app.admin.listing import Empty, Exported, titled
+from migrations_app.admin.reading import ReadFirst
 from migrations_app.admin.recording import Recorded
 from migrations_app.admin.sight import NeverDeleted
 from migrations_app.admin.trail import WithTrail
@@ -30,7 +31,7 @@ _FIELDS: dict[str | None, list[Any]] = {
 
 
 @admin.register(Region)
-class RegionAdmin(WithTrail, Recorded, Exported, NeverDeleted):
+class RegionAdmin(ReadFirst, WithTrail, Recorded, Exported, NeverDeleted):
     list_display = [
         "slug",
         "name",
@@ -91,13 +92,9 @@ class RegionAdmin(WithTrail, Recorded, Exported, NeverDeleted):
     def trail_of(self, obj: Any) -> dict[str, Any]:
         return {"target": f"region {obj}"}
 
-    def render_change_form(
-        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
-    ) -> HttpResponse:
-        if region := context.get("original"):
-            name = f"{region.slug}: {region.name}" if region.name else region.slug
-            context |= {"title": name, "subtitle": None, **about(region, user_of(request))}
-        return super().render_change_form(request, context, *args, **kwargs)
+    def about(self, request: HttpRequest, obj: Region) -> dict[str, Any]:
+        name = f"{obj.slug}: {obj.name}" if obj.name else obj.slug
+        return {"title": name, "subtitle": None, **about(obj, user_of(request))}
 
     # -- columns ----------------------------------------------------------------------------------------------------
 

@@ -77,8 +77,7 @@ class SourceReplicaAdmin(Searched, WithTrail, Exported, InSight, LookOnly):
 
     @admin.display(description="state", ordering="state")
     def state_shown(self, replica: SourceReplica) -> str:
-        troubled = replica.problem and replica.state == ReplicaState.RETAINED
-        return badge("warn", replica.state) if troubled else badge(replica.state)
+        return badge("warn", replica.state) if replica.is_troubled else badge(replica.state)
 
     @admin.display(description="size, cost", ordering="size_bytes")
     def size_and_cost(self, replica: SourceReplica) -> str:
@@ -88,9 +87,7 @@ class SourceReplicaAdmin(Searched, WithTrail, Exported, InSight, LookOnly):
 
     @admin.display(description="problem", ordering="problem")
     def trouble(self, replica: SourceReplica) -> str:
-        if not replica.problem or replica.state != ReplicaState.RETAINED:
-            return NOTHING
-        return format_html('<span class="trouble">{}</span>', replica.problem)
+        return format_html('<span class="trouble">{}</span>', replica.problem) if replica.is_troubled else NOTHING
 
     @admin.display(description="behind", ordering="lag_bytes")
     def lag(self, replica: SourceReplica) -> str:

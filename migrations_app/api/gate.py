@@ -50,6 +50,22 @@ def acting(request: Request, verb: Verb) -> User:
     return request.caller.user
 
 
+def admit(request: Request) -> HttpResponse | None:
+    """Set `request.caller`; an answer for those who ask too often. Raises Unauthorized."""
+    request.caller = tokens.caller_of(request.headers.get("Authorization"), address_of(request))
+    wait = rate.seconds_to_wait(request.caller.token)
+    if wait is None:
+        return None
+    return answers.error(
+        429, "too_many_requests", "The token has used its minute up.", "Ask less often.", retry_after=wait
+    )
+
+
+def whence(request: Request) -> str:
+    """What the audit trail says of where it came from."""
+    return f"{address_of(request)}, token {request.caller.token.name}"
+
+
 def gate(run: Run) -> Run:
     """A call behind the gate; `run` is the operation's own, which turns what goes wrong inside into answers."""
     operation: Operation = run.__self__  # type: ignore[attr-defined]
@@ -58,18 +74,14 @@ def gate(run: Run) -> Run:
     @wraps(run)
     def let_in(request: Request, **path: Any) -> HttpResponse:
         try:
-            address = address_of(request)
-            request.caller = tokens.caller_of(request.headers.get("Authorization"), address)
-            wait = rate.seconds_to_wait(request.caller.token)
-            if wait is not None:
-                return answers.error(
-                    429, "too_many_requests", "The token has used its minute up.", "Ask less often.", retry_after=wait
-                )
+            refused = admit(request)
+            if refused:
+                return refused
             unknown = next((name for name in request.GET if name not in parameters), None)
             if unknown is not None:
                 known = f"It takes {', '.join(sorted(parameters))}." if parameters else "It takes none."
                 return answers.error(422, "unknown_parameter", f"{unknown[:40]}: there is no such parameter.", known)
-            with acting_from("api", f"{address}, token {request.caller.token.name}"):
+            with acting_from("api", whence(request)):
                 if request.method != "GET" and idempotency.HEADER in request.headers:
                     return _with_hint(idempotency.once(request, request.caller.token, lambda: run(request, **path)))
                 return _tagged(request, _with_hint(run(request, **path)))

@@ -13,7 +13,7 @@ from migrations_app.models import AppMigration, Region
 from migrations_app.models.names import SLUG
 
 
-def move_of(slug: str, move_id: UUID, user: User) -> AppMigration:
+def move_of(slug: str, move_id: UUID | str, user: User) -> AppMigration:
     """The app's move; one of another app is none."""
     found = queries.move(move_id, viewer=user)
     if found.app.slug != slug:

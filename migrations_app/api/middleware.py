@@ -1,4 +1,4 @@
-"""What holds for every request to /v1, also for those that no call answers."""
+"""What holds for every request to /v1 and /mcp, also for those that no call answers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def api_middleware(get_response: Callable[[HttpRequest], HttpResponse]) -> Calla
     """Bodies are JSON and not too long; errors have one shape, whoever found them."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
-        if not (request.path_info == "/v1" or request.path_info.startswith("/v1/")):
+        if not (request.path_info in ("/v1", "/mcp") or request.path_info.startswith("/v1/")):
             return get_response(request)
         refused = _body_problem(request)
         if refused:

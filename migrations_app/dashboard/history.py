@@ -92,20 +92,21 @@ class Map:
         return stays
 
     @cached_property
-    def replicas(self) -> list[SourceReplica]:
-        kept = [getattr(move, "source_replica", None) for move in self.moves]
-        return [replica for replica in kept if replica is not None]
+    def replicas(self) -> list[tuple[SourceReplica, AppMigration]]:
+        """Each with the move that left it."""
+        kept = [(getattr(move, "source_replica", None), move) for move in self.moves]
+        return [(replica, move) for replica, move in kept if replica is not None]
 
     @property
     def kept_now(self) -> AppMigration | None:
         """The move whose replica is open."""
-        return next((move for replica, move in self._kept() if replica.state in REPLICA_OPEN), None)
+        return next((move for replica, move in self.replicas if replica.state in REPLICA_OPEN), None)
 
     @cached_property
     def regions(self) -> list[Region]:
         """The lanes, in the order of their names, which they keep whatever moves."""
         found = {stay.region.pk: stay.region for stay in self.stays}
-        found |= {replica.region_id: move.source_region for replica, move in self._kept()}
+        found |= {replica.region_id: move.source_region for replica, move in self.replicas}
         return sorted(found.values(), key=lambda region: region.slug)
 
     @property
@@ -149,7 +150,7 @@ class Map:
                 f"{replica.get_state_display().lower()}",
                 page_of(replica),
             )
-            for replica, move in self._kept()
+            for replica, move in self.replicas
         ]
 
     @property
@@ -207,20 +208,16 @@ class Map:
                 _end(replica),
                 link(replica, "its page"),
             )
-            for replica, move in self._kept()
+            for replica, move in self.replicas
         ]
         return sorted([*kept, *stays], key=lambda row: row.since, reverse=True)
 
     def _row(self, what: str, region: Region, since: datetime, until: datetime | None, more: str) -> Row:
         return Row(what, link(region), since, until, span(((until or self.now) - since).total_seconds()), more)
 
-    @property
+    @cached_property
     def _first(self) -> datetime:
-        return min([self.stays[0].since, *(replica.created_at for replica in self.replicas)])
-
-    def _kept(self) -> list[tuple[SourceReplica, AppMigration]]:
-        by_id = {move.pk: move for move in self.moves}
-        return [(replica, by_id[replica.migration_id]) for replica in self.replicas]
+        return min([self.stays[0].since, *(replica.created_at for replica, _ in self.replicas)])
 
     def _bar(
         self, region: Region, since: datetime, until: datetime | None, height: int, text: str, href: str | None

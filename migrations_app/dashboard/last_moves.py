@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from migrations_app import queries
 from migrations_app.dashboard.charts import Chart, Point
-from migrations_app.dashboard.display import badge, page_of, route, route_column, span, time_column
+from migrations_app.dashboard.display import badge, page_of, route, route_column, time_column
+from migrations_app.dashboard.standing import blocked_for
 from migrations_app.models import AppMigration
 from migrations_app.states import ACTIVE
 
@@ -24,7 +24,7 @@ def move_rows(moves: Iterable[AppMigration]) -> list[dict[str, Any]]:
             "step": move.current_step.replace("_", " ") if move.status in ACTIVE else "",
             "asked_by": move.requested_by,
             "asked_at": time_column(move.initiated_at),
-            "blocked": span(seconds) if (seconds := queries.blocked_seconds(move)) is not None else "",
+            "blocked": blocked_for(move),
         }
         for move in moves
     ]
@@ -33,9 +33,9 @@ def move_rows(moves: Iterable[AppMigration]) -> list[dict[str, Any]]:
 def blocked_chart(moves: Iterable[AppMigration]) -> Chart:
     """How long each of the moves kept the app from writing."""
     points = [
-        Point(move.writes_blocked_at, seconds, page_of(move), f"{move.app} {route(move)}")
+        Point(move.writes_blocked_at, move.blocked_seconds, page_of(move), f"{move.app} {route(move)}")
         for move in moves
-        if move.writes_blocked_at and (seconds := queries.blocked_seconds(move)) is not None
+        if move.writes_blocked_at and move.blocked_seconds is not None
     ]
     none = "None of the last moves blocked writes."
     return Chart("How long the last moves blocked writes", "seconds", points, bars=True, none=none)

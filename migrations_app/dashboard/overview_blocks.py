@@ -16,9 +16,8 @@ from migrations_app.dashboard.regions_now import UNDER_WAY, RegionNow, add_alarm
 from migrations_app.dashboard.running import running
 from migrations_app.dashboard.standing import writes_of
 from migrations_app.models import Alarm, AppMigration, Region, SourceReplica
-from migrations_app.models.alarm import AlarmCode
 from migrations_app.permissions import sees_every_team
-from migrations_app.states import ReplicaState, Status
+from migrations_app.states import Status
 
 MOST, FEW = 30, 8
 """So many rows a block shows of what presses and of what does not; the lists have the rest."""
@@ -33,7 +32,7 @@ def fragment(name: str, found: Iterable[Any], count: int, *, may_ask: bool) -> F
 
 def blocks(viewer: User, now: datetime, *, may_ask: bool) -> tuple[list[Fragment], dict[str, int]]:
     """The blocks, and how many there are of what presses: `wrong`, `held`, `running`."""
-    wrong = sorted(alarms.now_open(viewer), key=lambda alarm: not _is_bad(alarm))
+    wrong = sorted(alarms.now_open(viewer), key=lambda alarm: not alarm.is_bad)
     moves = queries.active_moves(viewer=viewer)
     places = queries.give_regions(moves)
     held = [move for move in moves if move.status == Status.HELD]
@@ -48,7 +47,7 @@ def blocks(viewer: User, now: datetime, *, may_ask: bool) -> tuple[list[Fragment
         ("replicas", [_replica(replica, now) for replica in replicas], kept),
         ("regions", _regions(viewer, places, moves, wrong), len(places)),
     ]
-    pressing = {"wrong": sum(map(_is_bad, wrong)), "held": len(held), "running": len(at_work)}
+    pressing = {"wrong": sum(alarm.is_bad for alarm in wrong), "held": len(held), "running": len(at_work)}
     return [fragment(*block, may_ask=may_ask) for block in found], pressing
 
 
@@ -77,21 +76,15 @@ def _scheduled(move: AppMigration, now: datetime) -> dict[str, Any]:
 
 
 def _alarm(alarm: Alarm) -> dict[str, Any]:
-    return {"alarm": alarm, "page": page_of(alarm) if alarm.pk else "", "is_bad": _is_bad(alarm)}
-
-
-def _is_bad(alarm: Alarm) -> bool:
-    """Something is wrong; that a replica should be looked at again is a question only."""
-    return alarm.code != AlarmCode.REPLICA_OVERDUE
+    return {"alarm": alarm, "page": page_of(alarm) if alarm.pk else ""}
 
 
 def _replica(replica: SourceReplica, now: datetime) -> dict[str, Any]:
-    troubled = bool(replica.problem) and replica.state == ReplicaState.RETAINED
     return {
         "replica": replica,
         "page": page_of(replica),
-        "badge": badge("warn", replica.state) if troubled else badge(replica.state),
-        "problem": replica.problem if troubled else "",
+        "badge": badge("warn", replica.state) if replica.is_troubled else badge(replica.state),
+        "problem": replica.problem if replica.is_troubled else "",
         "lag": "" if replica.lag_bytes is None else f"{size(replica.lag_bytes)} behind",
         "size": size(replica.size_bytes),
         "is_overdue": replica.review_at <= now,

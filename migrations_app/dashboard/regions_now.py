@@ -60,15 +60,18 @@ class RegionNow:
         count = len(self.alarms)
         if not count:
             return badge("pass", "well")
-        is_bad = any(alarm.code != AlarmCode.REPLICA_OVERDUE for alarm in self.alarms)
-        return badge("fail" if is_bad else "warn", f"{count} alarm{'' if count == 1 else 's'}")
+        return badge("fail" if self._is_bad else "warn", f"{count} alarm{'' if count == 1 else 's'}")
 
     @property
     def tone(self) -> str:
         """Of the region as a whole: what is wrong before whether it is open."""
-        if self.alarms:
+        if self._is_bad:
             return "bad"
         return "good" if self.region.accepts_moves else "quiet"
+
+    @property
+    def _is_bad(self) -> bool:
+        return any(alarm.is_bad for alarm in self.alarms or ())
 
     @property
     def alarms_url(self) -> str:

@@ -25,14 +25,14 @@ _MOST_POINTS = 60
 def about(replica: SourceReplica, viewer: User) -> dict[str, Any]:
     """`badge, tone, way_back, notes, buttons, facts, charts` (of its lag), `log` (of its teardown)."""
     move = replica.migration
-    troubled = bool(replica.problem) and replica.state == ReplicaState.RETAINED
-    shown = "warn" if troubled else replica.state
-    offers = queries.offers(move, user=viewer)
+    shown = "warn" if replica.is_troubled else replica.state
+    waiting, now = approvals.open_of(move), database_now()
+    offers = queries.offers_about(move, waiting, now, user=viewer)
     return {
         "badge": badge(shown, replica.state.replace("_", " ")),
         "tone": tone_of(shown),
-        "way_back": way_back(move, database_now()),
-        "notes": notes_on(move, approvals.open_of(move)),
+        "way_back": way_back(move, now),
+        "notes": notes_on(move, waiting),
         "buttons": buttons_of(move, viewer, offers, only=[Verb.REVERSE, Verb.TEARDOWN, Verb.KEEP]),
         "facts": [(name, value) for name, value in _facts(replica) if value],
         "charts": lag_charts(replica),

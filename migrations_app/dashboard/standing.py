@@ -171,6 +171,4 @@ def _aborts_at(move: AppMigration) -> datetime | None:
 
 
 def blocked_for(move: AppMigration) -> str:
-    if move.writes_blocked_at is None or move.writes_unblocked_at is None:
-        return ""
-    return span((move.writes_unblocked_at - move.writes_blocked_at).total_seconds())
+    return "" if move.blocked_seconds is None else span(move.blocked_seconds)

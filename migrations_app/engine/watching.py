@@ -22,7 +22,7 @@ from django.db.models import QuerySet
 from migrations_app.clock import database_now
 from migrations_app.dataplane.database.connection import Cluster, is_away
 from migrations_app.dataplane.database.stream import MISSING, Applying, Sending, look_at_primary, look_at_replica
-from migrations_app.engine import alarms, reviews
+from migrations_app.engine import alarms, reviews, undelivered
 from migrations_app.engine.reconciler import going_on
 from migrations_app.engine.replica_troubles import judge, region_trouble
 from migrations_app.errors import PermanentError, StepError
@@ -138,6 +138,7 @@ class Watch:
                 patrol.start()
         _forget_what_is_over()
         reviews.look()
+        undelivered.look()
 
     def _take_down(self) -> None:
         while not self._seen.empty():

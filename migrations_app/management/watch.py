@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
@@ -15,13 +17,15 @@ from rich.table import Table
 from rich.text import Text
 
 from migrations_app import estimates, queries
+from migrations_app.errors import PortalError
+from migrations_app.management.printing import printable
 from migrations_app.models import AppMigration, StepRun
 from migrations_app.progress import BUSY, amount, sentence
 from migrations_app.states import TERMINAL, ApprovalState, Direction, ReplicaState, RunStatus, Status
 
 _LOOK_SECONDS = 0.25
 _PROGRESS_LINE_SECONDS = 10.0
-_BAR_WIDTH = 24
+_BAR_WIDTH, _NARROW_BAR_WIDTH, _NARROW = 24, 8, 100
 _MOST_TABLES = 8
 _MOST_COMMENTS, _LONGEST_COMMENT = 5, 200
 _ICONS = {
@@ -35,17 +39,42 @@ _ICONS = {
 }
 
 
+class Stopped(PortalError):
+    """Ctrl-C. Exit status 130."""
+
+    code = "stopped"
+
+
 def watch(move_id: UUID, *, plain: bool = False) -> AppMigration:
-    """Follow the move until it ends or is held; the row as it is then.
+    """Follow the move until it ends or is held; the row as it is then. Stopped on Ctrl-C, which stops nothing else.
 
     `plain` prints nothing at all (for --json); without a terminal, a line for each step and act as they happen.
     """
-    if plain:
-        return _until_still(move_id, lambda move: None)
-    if not sys.stdout.isatty():
-        return _until_still(move_id, _LinePrinter())
-    with Live(console=Console(), refresh_per_second=8) as live:
-        return _until_still(move_id, lambda move: live.update(_screen(move)))
+    with going_on_without_you(move_id, "The move"):
+        if plain:
+            return _until_still(move_id, lambda move: None)
+        console = Console()
+        if not sys.stdout.isatty() or console.is_dumb_terminal:
+            return _until_still(move_id, _LinePrinter())
+        with Live(console=console, refresh_per_second=8) as live:
+            return _until_still(move_id, lambda move: live.update(_screen(move, console.width)))
+
+
+@contextmanager
+def going_on_without_you(move_id: UUID, what: str) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        move = queries.move(move_id, viewer=None)
+        raise Stopped(
+            f"{what} goes on without you: {move.pk} is {move.status}.",
+            hint=f"See how: move_app_status {move.app} {move.pk}",
+        ) from None
+
+
+def wanted_end(move: AppMigration) -> Status:
+    """How the move ends if nothing goes wrong from here on."""
+    return Status(move.ends_as or Status.COMPLETED)
 
 
 def _until_still(move_id: UUID, show: Any) -> AppMigration:
@@ -70,6 +99,9 @@ def as_text(move: AppMigration) -> str:
 
 def waits_for(move: AppMigration) -> str:
     """What somebody has to do about the move; empty: nothing."""
+    if move.status == Status.HELD:
+        verbs = "retry" if move.ends_as else "retry|reverse" if move.pivot_at else "retry|abort"
+        return f"Somebody decides how it goes on: manage_migrations {verbs} {move.pk} --reason WHY"
     if not queries.waits_for_approval(move):
         return ""
     return f"Somebody else approves it: approve_migration {move.pk} --as USER"
@@ -157,34 +189,38 @@ def _how_far(step: dict[str, Any]) -> tuple[str, str]:
     return f"{step['progress']:.0%}" if step["progress"] is not None else "", sentence(step["details"] or {})
 
 
-def _add_tables(table: Table, details: dict[str, Any]) -> None:
+def _add_tables(table: Table, details: dict[str, Any], bar_width: int) -> None:
     """A line for each table that is worked on now, the largest first."""
     busy = [(name, of) for name, of in details["tables"].items() if of["state"] in BUSY]
     for name, of in sorted(busy, key=lambda item: (-item[1]["total"], item[0]))[:_MOST_TABLES]:
         done, total = (amount(of[key], details["unit"]) for key in ("done", "total"))
-        bar = ProgressBar(total=of["total"], completed=of["done"], width=_BAR_WIDTH)
+        bar = ProgressBar(total=of["total"], completed=of["done"], width=bar_width)
         table.add_row("", Text(f"  {name}", "dim"), bar, f"{of['state']}  {done} of {total}, {of['rows']:,} rows")
 
 
-def _screen(move: AppMigration) -> Group:
+def _screen(move: AppMigration, width: int) -> Group:
+    """`width`: of the terminal, in columns. A narrow one gets shorter bars, and remarks over several lines."""
+    bar_width = _BAR_WIDTH if width >= _NARROW else _NARROW_BAR_WIDTH
     table = Table(box=None, show_header=False, padding=(0, 1))
+    for no_wrap in (True, True, True, False):
+        table.add_column(no_wrap=no_wrap)
     steps = queries.steps_of(move)
     for step in steps:
         icon, style = _ICONS[step["state"]]
         done = step["state"] in (RunStatus.DONE, RunStatus.SKIPPED)
-        bar = ProgressBar(total=1, completed=1 if done else step["progress"] or 0, width=_BAR_WIDTH)
+        bar = ProgressBar(total=1, completed=1 if done else step["progress"] or 0, width=bar_width)
         table.add_row(
             Text(icon, style), Text(step["step"], "bold" if step["state"] == "running" else ""), bar, _remark(step)
         )
         if step["state"] == RunStatus.RUNNING and step["details"]:
-            _add_tables(table, step["details"])
+            _add_tables(table, step["details"], bar_width)
     last_act = next((step["acts"][-1]["text"] for step in reversed(steps) if step["acts"]), "")
     return Group(
         Text(_headline(move), "bold"),
         Text(waits_for(move), "yellow"),
         table,
-        Text(last_act, "dim"),
-        Text(move.last_error, "red"),
+        Text(printable(last_act), "dim"),
+        Text(printable(move.last_error), "red"),
         Text(queries.next_try(move), "yellow"),
     )
 
@@ -209,7 +245,7 @@ class _LinePrinter:
         for run in move.step_runs.order_by("id"):
             name = run.step if run.direction == Direction.DO else f"undo {run.step}"
             for act in run.acts[self._printed.get(run.pk, 0) :]:
-                print(f"  {name}: {act['text']}", flush=True)  # noqa: T201
+                _print(f"  {name}: {act['text']}")
             self._printed[run.pk] = len(run.acts)
             if run.status == RunStatus.WAITING:
                 self._say(run.step, f"{_ICONS[run.status][0]} {name:<32} {run.status}  {run.reason}")
@@ -219,7 +255,7 @@ class _LinePrinter:
                 self._ended.add(run.pk)
                 took = f"{(run.ended_at - run.started_at).total_seconds():.1f} s"
                 remark = run.reason if run.status == RunStatus.SKIPPED else f"{took}  {run.reason}".rstrip()
-                print(f"{_ICONS[run.status][0]} {name:<32} {run.status}  {remark}", flush=True)  # noqa: T201
+                _print(f"{_ICONS[run.status][0]} {name:<32} {run.status}  {remark}")
 
     def _say_how_far(self, run: StepRun, name: str) -> None:
         """Not of a step that has only just begun."""
@@ -227,10 +263,14 @@ class _LinePrinter:
             self._run_seen, self._progress_at = run.pk, time.monotonic()
         if run.progress and time.monotonic() - self._progress_at >= _PROGRESS_LINE_SECONDS:
             self._progress_at = time.monotonic()
-            print(f"  {name}: {sentence(run.progress)}", flush=True)  # noqa: T201
+            _print(f"  {name}: {sentence(run.progress)}")
 
     def _say(self, about: str, text: str) -> None:
         if self._said.get(about, "") != text:
             self._said[about] = text
             if text:
-                print(text, flush=True)  # noqa: T201
+                _print(text)
+
+
+def _print(line: str) -> None:
+    print(printable(line), flush=True)  # noqa: T201

@@ -6,12 +6,15 @@ from django.db import migrations, models
 
 LOOK = [
     "view_region", "view_app", "view_appmigration", "view_steprun", "view_approval", "view_sourcereplica",
-    "view_auditevent", "view_alarm", "view_apitoken",
+    "view_auditevent", "view_alarm", "view_apitoken", "view_subscription", "view_outboxmessage",
 ]
 REQUEST = ["request_move", "abort_move", "reverse_move"]
 APPROVE = ["approve_move"]
-OPERATE = [*REQUEST, "retry_move", "teardown_replica", "add_app", "change_app", "see_every_team", "export_audit"]
-ADMINISTER = [*OPERATE, *APPROVE, "add_region", "change_region"]
+OPERATE = [
+    *REQUEST, "retry_move", "teardown_replica", "add_app", "change_app", "see_every_team", "export_audit",
+    "resend_message",
+]
+ADMINISTER = [*OPERATE, *APPROVE, "add_region", "change_region", "add_subscription", "change_subscription"]
 PEOPLE = ["view_user", "add_user", "change_user", "view_group", "add_group", "change_group", "delete_group"]
 
 ROLES = {

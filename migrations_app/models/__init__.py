@@ -5,9 +5,11 @@ from migrations_app.models.app_migration import AppMigration
 from migrations_app.models.approval import Approval
 from migrations_app.models.audit_event import AuditEvent
 from migrations_app.models.kept_answer import KeptAnswer
+from migrations_app.models.outbox_message import OutboxMessage
 from migrations_app.models.region import Region
 from migrations_app.models.source_replica import SourceReplica
 from migrations_app.models.step_run import StepRun
+from migrations_app.models.subscription import Subscription
 
 __all__ = [
     "Alarm",
@@ -18,7 +20,9 @@ __all__ = [
     "AuditEvent",
     "Heartbeat",
     "KeptAnswer",
+    "OutboxMessage",
     "Region",
     "SourceReplica",
     "StepRun",
+    "Subscription",
 ]

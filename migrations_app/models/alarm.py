@@ -20,6 +20,8 @@ class AlarmCode(models.TextChoices):
     WAL_PILES_UP = "wal_piles_up"  # the primary keeps so much for the replica that its disk may fill
     REPLICA_LAGS = "replica_lags"
     REPLICA_OVERDUE = "replica_overdue"  # its day has come: is it still needed?
+    DELIVERY_DEAD = "delivery_dead"  # a webhook or a mail was given up: somebody does not know what happened
+    DELIVERIES_WAIT = "deliveries_wait"  # nobody sends what is in the outbox
     RECONCILER_SILENT = "reconciler_silent"  # never a row: nobody would be there to raise it; told from its heartbeat
 
 
@@ -50,6 +52,11 @@ class Alarm(models.Model):
 
     def __str__(self) -> str:
         return f"{self.code}: {self.about}"
+
+    @property
+    def is_bad(self) -> bool:
+        """Something is wrong; that a replica should be looked at again is a question only."""
+        return self.code != AlarmCode.REPLICA_OVERDUE
 
 
 class Heartbeat(models.Model):

@@ -148,5 +148,12 @@ class AppMigration(Leased):
         """Seconds that writes may stay blocked before the pivot; past it the move aborts itself."""
         return self.block_budget_seconds or settings.MOVES_BLOCK_BUDGET_SECONDS[self.strategy]
 
+    @property
+    def blocked_seconds(self) -> float | None:
+        """How long writes were blocked; None if they never were, or still are."""
+        if self.writes_blocked_at is None or self.writes_unblocked_at is None:
+            return None
+        return (self.writes_unblocked_at - self.writes_blocked_at).total_seconds()
+
     def fact(self, key: str, default: Any = None) -> Any:
         return self.facts.get(key, default)

@@ -80,6 +80,11 @@ class SourceReplica(Leased):
         return f"{self.app} in {self.region}: {self.state}"
 
     @property
+    def is_troubled(self) -> bool:
+        """It is kept as a way back, and something is wrong with it."""
+        return bool(self.problem) and self.state == ReplicaState.RETAINED
+
+    @property
     def estimated_monthly_cost_usd(self) -> Decimal:
         """Its size times the region's price per gigabyte (10⁹ bytes) and month."""
         cost = Decimal(self.size_bytes) / GIGABYTE * self.region.cost_per_gb_month_usd

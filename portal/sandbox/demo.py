@@ -219,7 +219,7 @@ class Demo:
                 for step in steps
                 if step["state"] in (RunStatus.DONE, RunStatus.SKIPPED)
             ],
-            "blocked_seconds": queries.blocked_seconds(done),
+            "blocked_seconds": done.blocked_seconds,
             "rows": (done.verification or {}).get("rows"),
             "blobs": done.fact("blobs", 0),
             "bytes": done.fact("replica_size_bytes"),

@@ -32,6 +32,9 @@ def environment(layout: Layout | None = None) -> dict[str, str]:
         "EDGE_URL": sandbox.url("edge"),
         "MOVES_WORK_DIR": str(at.work),
         "SECRET_KEY": sandbox.password("django"),
+        "MOVES_PUBLIC_URL": sandbox.url("web"),
+        "MOVES_WEBHOOK_KEY": f"webhooks-{sandbox.password('django')}",
+        "MOVES_WEBHOOK_ALLOWED_NETWORKS": "127.0.0.0/8",
         "ALLOWED_HOSTS": f"{LOCAL},localhost",
         "SANDBOX_DIR": str(at.root),
     }

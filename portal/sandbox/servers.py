@@ -66,7 +66,7 @@ def server_programs(sandbox: Sandbox) -> list[Program]:
 
 
 def portal_programs(sandbox: Sandbox) -> list[Program]:
-    """The portal on top of them: web, a worker per region, the reconciler."""
+    """The portal on top of them: web, a worker per region, the reconciler, the sender."""
 
     def manage(name: str, *argv: str) -> Program:
         return Program(name, (sys.executable, "manage.py", *argv), CHECKOUT, env, group=PORTAL)
@@ -89,7 +89,7 @@ def portal_programs(sandbox: Sandbox) -> list[Program]:
         group=PORTAL,
     )
     workers = [manage(f"worker-{place.slug}", "work", place.slug) for place in REGIONS]
-    return [web, *workers, manage("reconciler", "reconcile")]
+    return [web, *workers, manage("reconciler", "reconcile"), manage("sender", "deliver")]
 
 
 def environment_of(sandbox: Sandbox, program: Program) -> dict[str, str]:

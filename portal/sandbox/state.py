@@ -51,7 +51,7 @@ class State:
     """`ports` by the names in PORTS; `passwords` by what they open; `users` = the portal's people, login → password.
 
     `settled`: the servers have been up once, so something may depend on the ports.
-    `with_portal`: web, workers and reconciler belong to it, not only the servers.
+    `with_portal`: web, workers, reconciler and sender belong to it, not only the servers.
     """
 
     ports: dict[str, int]

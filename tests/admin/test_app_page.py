@@ -217,4 +217,14 @@ def test_the_team_is_a_link_for_those_only_who_may_look_at_it(shop: App, operato
     assert team not in html
     viewer.user_permissions.add(Permission.objects.get(codename="view_group"))
     assert team in the_page(User.objects.get(pk=viewer.pk), shop)
-    assert 'name="owner"' in the_page(operator, shop)
+
+
+def test_the_form_is_one_press_further_for_those_who_may_use_it(shop: App, operator: User) -> None:
+    viewer = person("vera", "Viewer", "team-a")
+    seen = {}
+    for user in (operator, viewer):
+        client = Client()
+        client.force_login(user)
+        read, edit = (client.get(page_of(shop) + query).content.decode() for query in ("", "?edit"))
+        seen[user] = ('href="?edit"' in read, 'name="owner"' in read, 'name="owner"' in edit)
+    assert seen == {operator: (True, False, True), viewer: (False, False, False)}

@@ -60,6 +60,11 @@ def test_a_nul_is_refused_in_an_address(root: User, name: str, field: str) -> No
 
 
 @pytest.mark.django_db
+def test_a_nul_is_refused_in_a_path(root: User) -> None:
+    assert said(page(root, "migrations_app_app_change", "sh\0p")) == NOT_UNDERSTOOD
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize("given", [{"app": "sh\0p"}, {"app": ["shop", "\0"]}, {"a\0b": "shop"}])
 def test_a_nul_is_refused_in_a_form(shop: App, operator: User, given: dict[str, Any]) -> None:
     assert said(send(operator, "new_move", **given)) == NOT_UNDERSTOOD

@@ -30,14 +30,13 @@ class Seen:
 class Browser(threading.local):
     """A connection for each thread, kept open."""
 
-    def __init__(self, address: str, headers: dict[str, str]) -> None:
-        self._address, self._headers = address, headers
+    def __init__(self, address: str) -> None:
         self._connection = http.client.HTTPConnection(address, timeout=_TIMEOUT_SECONDS)
 
-    def get(self, url: str) -> int:
+    def get(self, url: str, headers: dict[str, str]) -> int:
         for again in (True, False):
             try:
-                self._connection.request("GET", url, headers=self._headers)
+                self._connection.request("GET", url, headers=headers)
                 response = self._connection.getresponse()
                 response.read()
                 return response.status
@@ -48,16 +47,16 @@ class Browser(threading.local):
         raise AssertionError("unreachable")
 
 
-def drive(address: str, urls: Sequence[str], *, headers: dict[str, str], rate: float, seconds: float) -> Seen:
-    """`rate` requests a second for so long, one URL after the other."""
-    browser = Browser(address, headers)
+def drive(address: str, urls: Sequence[str], *, headers: Sequence[dict[str, str]], rate: float, seconds: float) -> Seen:
+    """`rate` requests a second for so long, one URL and one set of headers after the other."""
+    browser = Browser(address)
     began = time.monotonic() + 0.1
 
     def ask(number: int) -> tuple[float, bool]:
         due = began + number / rate
         time.sleep(max(0.0, due - time.monotonic()))
         try:
-            went_well = browser.get(urls[number % len(urls)]) in (200, 204)
+            went_well = browser.get(urls[number % len(urls)], headers[number % len(headers)]) in (200, 204)
         except (OSError, http.client.HTTPException):
             went_well = False
         return 1000 * (time.monotonic() - due), went_well

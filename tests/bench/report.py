@@ -57,6 +57,15 @@ TABLES: dict[str, dict[str, str]] = {
         "p95": "p95, ms",
         "longest": "longest, ms",
     },
+    "polling": {
+        "when": "",
+        "requests": "requests",
+        "failed": "failed",
+        "p50": "p50, ms",
+        "p95": "p95, ms",
+        "longest": "longest, ms",
+        "blocked": "writes blocked, seconds",
+    },
     "edge": {
         "strategy": "plan",
         "when": "",

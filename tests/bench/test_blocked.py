@@ -167,7 +167,7 @@ def of_move(shop: Shop, source: Cluster, dest: Cluster, region: Region, strategy
         done = carry(requested)
         assert done.status == Status.COMPLETED, done.last_error
         parts.update({step["step"]: step["seconds"] for step in queries.steps_of(done) if step["seconds"]})
-        blocked = queries.blocked_seconds(done)
+        blocked = done.blocked_seconds
         assert blocked is not None
         moves.append(done)
         return blocked

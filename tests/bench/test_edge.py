@@ -13,7 +13,7 @@ from typing import Any
 
 from django.conf import settings
 
-from migrations_app import actions, queries
+from migrations_app import actions
 from migrations_app.models import App, Region
 from migrations_app.states import Status
 from portal.sandbox.ledger import Snapshot
@@ -54,7 +54,7 @@ def under_move(app: App, dest: Region, strategy: str) -> tuple[Snapshot, float]:
         wait_for_writes(seen, seen.snapshot().acknowledged + 5)
     assert audited(app, seen.ledger).ok
     torn_down(move)
-    blocked = queries.blocked_seconds(move)
+    blocked = move.blocked_seconds
     assert blocked is not None
     return seen.snapshot(), blocked
 

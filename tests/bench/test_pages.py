@@ -8,30 +8,23 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth import SESSION_KEY
 from django.contrib.auth.models import User
-from django.db import connection
 from django.db.models import QuerySet
 from django.test import Client
 
 from migrations_app.admin.listing import MOST_LISTED, Listed
 from migrations_app.models import App, AppMigration, AuditEvent, Region, SourceReplica
 from migrations_app.states import ApprovalState, ReplicaState, Status
-from portal.sandbox import readiness
-from portal.sandbox.layout import find_layout
 from portal.sandbox.paper import Wanted, fill
-from portal.sandbox.servers import portal_programs
-from portal.sandbox.state import require
 from tests.bench import report
 from tests.bench.load import drive
+from tests.bench.web import serving
 from tests.people import establish_roles
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -52,39 +45,13 @@ _SEVERAL = 20
 
 @pytest.fixture
 def portal() -> Iterator[str]:
-    """The address of the portal on the filled books, run by the command the sandbox runs it with."""
+    """The address of the portal on the filled books."""
     establish_roles()
     began = time.monotonic()
     counts = fill(WANTED, say=print)
     print(f"Filled in {time.monotonic() - began:.0f} s: {counts}")
-    sandbox = require(find_layout())
-    web = next(program for program in portal_programs(sandbox) if program.name == "web")
-    database, _, _ = os.environ["DATABASE_URL"].rpartition("/")
-    environment = {**os.environ, **web.env, "DATABASE_URL": f"{database}/{connection.settings_dict['NAME']}"}
-    log = Path(os.environ["MOVES_WORK_DIR"]) / "bench-web.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, *web.argv[1:]], cwd=web.directory, env=environment, stdout=output, stderr=output
-        )
-        try:
-            _wait_for(sandbox.address("web"), process)
-            yield sandbox.address("web")
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
-
-
-def _wait_for(address: str, process: subprocess.Popen[bytes]) -> None:
-    give_up_at = time.monotonic() + 30
-    while True:
-        try:
-            readiness.http_answers(address, "/healthz")
-            return
-        except readiness.NotReady:
-            assert process.poll() is None, "gunicorn did not start"
-            assert time.monotonic() < give_up_at, "gunicorn does not answer"
-            time.sleep(0.1)
+    with serving() as address:
+        yield address
 
 
 def _several(rows: QuerySet[Any]) -> list[Any]:
@@ -148,7 +115,7 @@ def test_pages(portal: str) -> None:
     client = Client()
     client.force_login(person)
     assert client.session[SESSION_KEY] == str(person.pk)
-    headers = {"Cookie": "; ".join(f"{name}={morsel.value}" for name, morsel in client.cookies.items())}
+    headers = [{"Cookie": "; ".join(f"{name}={morsel.value}" for name, morsel in client.cookies.items())}]
     rows: list[report.Row] = []
     for name, urls in pages().items():
         if not PAGES.search(name):

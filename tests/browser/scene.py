@@ -14,14 +14,28 @@ from django.utils import timezone
 from migrations_app import actions, tokens
 from migrations_app.dashboard.display import list_of, page_of
 from migrations_app.engine.alarms import Trouble, raise_
-from migrations_app.models import Alarm, ApiToken, App, AppMigration, Approval, AuditEvent, Region, SourceReplica
+from migrations_app.models import (
+    Alarm,
+    ApiToken,
+    App,
+    AppMigration,
+    Approval,
+    AuditEvent,
+    OutboxMessage,
+    Region,
+    SourceReplica,
+    Subscription,
+)
 from migrations_app.models.alarm import AlarmCode
 from migrations_app.states import Status, Step
 from tests import on_paper
 from tests.browser.colleagues import TEAM
 from tests.conftest import Shop, moved
 
-LISTS = (AppMigration, Approval, SourceReplica, App, Region, Alarm, AuditEvent, User, ApiToken)
+LISTS = (
+    *(AppMigration, Approval, SourceReplica, App, Region, Alarm, AuditEvent, Subscription, OutboxMessage, User),
+    ApiToken,
+)
 
 
 @dataclass
@@ -48,6 +62,16 @@ class Scene:
         )
         on_paper.move(on_paper.app("page", TEAM), status=Status.RUNNING, current_step=Step.REQUESTED)
         on_paper.app("idle", TEAM)
+        told = Subscription.objects.create(name="ops", channel="webhook", target="https://hooks.example.com/moves")
+        OutboxMessage.objects.create(
+            subscription=told,
+            event=done.audit_events.latest("id"),
+            migration=done,
+            type="move.completed",
+            payload={"type": "move.completed", "data": {"sentence": "A long one, of many words, " * 9}},
+            dead_at=Now(),
+            last_error="The receiver answered 500.",
+        )
         behind = "The replica is behind."
         raise_(Trouble(AlarmCode.REPLICA_LAGS, str(done.pk), behind, "Look at its slot.", migration=done))
         until = timezone.now() + timedelta(days=30)
@@ -62,6 +86,7 @@ class Scene:
 
         things = [self.done, self.held, self.waiting, self.done.source_replica, self.done.app, self.done.dest_region]
         things += [self.waiting.approvals.get(), Alarm.objects.get(), AuditEvent.objects.latest("pk")]
+        things += [Subscription.objects.get(), OutboxMessage.objects.get()]
         return [
             reverse("admin:index"),
             *map(list_of, LISTS),
@@ -74,6 +99,7 @@ class Scene:
             of("reverse", self.done),
             of("keep", self.done),
             of("teardown", self.done),
+            reverse("admin:migrations_app_subscription_add"),
             reverse("admin:password_change"),
             reverse("admin:migrations_app_apitoken_add"),
             reverse("v1:openapi-view"),

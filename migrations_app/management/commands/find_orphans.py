@@ -6,6 +6,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from migrations_app import orphans, permissions, queries
+from migrations_app.management import arguments
 from migrations_app.management.base import EXIT_FAILED, PortalCommand
 from migrations_app.permissions import Verb
 
@@ -13,11 +14,16 @@ from migrations_app.permissions import Verb
 class Command(PortalCommand):
     help = (
         "Look for what moves left behind in the regions, on the edges and in this machine's work folder. Changes "
-        "nothing. Exit status 1 when something is left over, or when a region could not be asked."
+        "nothing."
+    )
+    failed = "something is left over, or a region could not be asked"
+    examples = (
+        ("Look everywhere", "find_orphans"),
+        ("Look for what moves of shop left behind", "find_orphans --app shop"),
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--app", metavar="SLUG", help="of one app only")
+        parser.add_argument("--app", type=arguments.APP, metavar="SLUG", help="of one app only")
 
     def run(self, **options: Any) -> None:
         permissions.require(self.user, Verb.EXPORT_AUDIT)

@@ -13,6 +13,11 @@ from migrations_app.permissions import Verb
 
 class Command(PortalCommand):
     help = "List what is wrong now. Exit status 1 if anything is, 0 if nothing is: a check for your monitoring."
+    failed = "something is wrong"
+    examples = (
+        ("What is wrong now", "list_alarms"),
+        ("The same, for a program", "list_alarms --json"),
+    )
 
     def run(self, **options: Any) -> None:
         permissions.require(self.user, Verb.VIEW)

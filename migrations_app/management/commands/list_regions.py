@@ -10,6 +10,10 @@ from migrations_app.permissions import Verb
 
 class Command(PortalCommand):
     help = "List the regions and whether they accept moves."
+    examples = (
+        ("The regions, in words", "list_regions"),
+        ("Their slugs, windows and whether they accept moves, for a program", "list_regions --json"),
+    )
 
     def run(self, **options: Any) -> None:
         permissions.require(self.user, Verb.VIEW)

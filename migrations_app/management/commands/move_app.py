@@ -10,6 +10,7 @@ from django.utils.dateparse import parse_datetime
 
 from migrations_app import actions, estimates, preview
 from migrations_app.errors import InvalidInput
+from migrations_app.management import arguments
 from migrations_app.management.base import EXIT_FAILED, PortalCommand
 from migrations_app.management.watch import waits_for, watch
 from migrations_app.states import Status
@@ -18,14 +19,35 @@ from migrations_app.units import size, span
 
 class Command(PortalCommand):
     help = "Request a move of an app to another region. Prints its migration_id and status."
+    failed = "failed while doing it; with --watch: the move did not complete; with --dry-run: something forbids it"
+    examples = (
+        ("See the plan and what preflight finds; nothing is changed", "move_app shop eu-west-1 --dry-run"),
+        ("Ask for the move", 'move_app shop eu-west-1 --reason "closer to its users" --as requester'),
+        (
+            "Ask for one that writes hardly notice, at night, and follow it",
+            'move_app shop eu-west-1 --reason "closer to its users" --strategy live '
+            "--not-before 2030-01-31T02:00+01:00 --watch",
+        ),
+        (
+            "Do on the real data all that comes before the block, and undo it",
+            'move_app shop eu-west-1 --reason "how long will it take?" --rehearse --watch',
+        ),
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("slug", help="the app, e.g. shop")
-        parser.add_argument("dest", help="the region to move it to, e.g. eu-west-1")
+        parser.add_argument("slug", type=arguments.APP, metavar="SLUG", help="the app, e.g. shop")
         parser.add_argument(
-            "--strategy", default="snapshot", help="snapshot (default), live, or auto: live if it can be"
+            "dest", type=arguments.REGION, metavar="DEST", help="the region to move it to, e.g. eu-west-1"
         )
-        parser.add_argument("--reason", default="", help="why; needed, and shown to everybody who looks at the move")
+        parser.add_argument(
+            "--strategy",
+            default="snapshot",
+            metavar="snapshot|live|auto",
+            help="snapshot (default), live, or auto: live if it can be",
+        )
+        parser.add_argument(
+            "--reason", default="", metavar="TEXT", help="why; needed, and shown to everybody who looks at the move"
+        )
         parser.add_argument("--ticket", default="", metavar="URL", help="where more about it stands")
         parser.add_argument(
             "--not-before", metavar="T", help="start time, ISO 8601 with zone, e.g. 2030-01-31T02:00+01:00"

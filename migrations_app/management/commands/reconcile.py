@@ -18,8 +18,12 @@ log = structlog.get_logger()
 
 class Command(PortalCommand):
     help = (
-        "Again and again: ring for every move and teardown that is due and that nobody works on, let approvals expire, "
+        "Ring for every move and teardown that is due and that nobody works on, again and again; let approvals expire, "
         "watch the retained replicas, raise alarms. Of several, one does it; the others wait to take over."
+    )
+    examples = (
+        ("Again and again, until told to stop", "reconcile"),
+        ("One round, to try it", "reconcile --once"),
     )
 
     surface = "reconciler"

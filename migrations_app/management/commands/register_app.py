@@ -6,6 +6,7 @@ from django.core.management.base import CommandParser
 from django.db import transaction
 
 from migrations_app import actions, permissions, queries, registration
+from migrations_app.management import arguments
 from migrations_app.management.base import PortalCommand
 from migrations_app.permissions import Verb
 
@@ -15,10 +16,17 @@ class Command(PortalCommand):
         "Put an existing app on the books. Bucket, program and port are looked up in the region under the app's name; "
         "say --no-blobs or --no-runtime where what is found there is not the app's."
     )
+    examples = (
+        (
+            "An app with traffic, of a team",
+            "register_app shop --region us-east-1 --database shop --hostname shop.example.com --owner shop-team",
+        ),
+        ("Only a database", "register_app ledger --region us-east-1 --database ledger --no-blobs --no-runtime"),
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("slug", help="the app's name, e.g. shop")
-        parser.add_argument("--region", required=True, help="where it lives, e.g. us-east-1")
+        parser.add_argument("slug", metavar="SLUG", help="the app's name, e.g. shop")
+        parser.add_argument("--region", type=arguments.REGION, required=True, help="where it lives, e.g. us-east-1")
         parser.add_argument("--database", required=True, help="its database in the region's cluster")
         parser.add_argument("--hostname", default="", help="the host name under which the edges serve it")
         parser.add_argument("--port", type=int, help="where its process listens; default: as the edge routes it")
@@ -27,7 +35,7 @@ class Command(PortalCommand):
         parser.add_argument("--no-blobs", action="store_true", help="it has no blobs")
         parser.add_argument("--no-runtime", action="store_true", help="it has no program")
         parser.add_argument("--health-path", default="/healthz", help="answers 200 when it is well")
-        parser.add_argument("--owner", help="the team (group) it belongs to; made if new")
+        parser.add_argument("--owner", metavar="TEAM", help="the team (group) it belongs to; made if new")
 
     def run(self, **options: Any) -> None:
         permissions.require(self.user, Verb.REGISTER)

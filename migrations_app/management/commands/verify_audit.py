@@ -6,7 +6,9 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from migrations_app import audit, permissions, queries
+from migrations_app.management import arguments
 from migrations_app.management.base import EXIT_FAILED, PortalCommand
+from migrations_app.management.help import EXAMPLE_ID
 from migrations_app.permissions import Verb
 
 
@@ -16,9 +18,15 @@ class Command(PortalCommand):
         "Exit status 1 when something was changed. --json prints the head of every chain: kept elsewhere, it shows "
         "later whether the trail was written anew."
     )
+    failed = "something was changed, or it failed while looking"
+    examples = (
+        ("Check all of it", "verify_audit"),
+        ("Check what was written about one move", f"verify_audit {EXAMPLE_ID}"),
+        ("Print the heads of all chains, to keep elsewhere", "verify_audit --json"),
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("id", nargs="?", help="one move's chain; default: all")
+        parser.add_argument("id", nargs="?", type=arguments.MOVE, metavar="ID", help="one move's chain; default: all")
 
     def run(self, **options: Any) -> None:
         permissions.require(self.user, Verb.EXPORT_AUDIT)

@@ -11,7 +11,9 @@ from migrations_app.dataplane.database import proof
 from migrations_app.dataplane.database.connection import Cluster
 from migrations_app.dataplane.process import no_check
 from migrations_app.errors import Blocker, Refused
+from migrations_app.management import arguments
 from migrations_app.management.base import EXIT_FAILED, PortalCommand
+from migrations_app.management.help import EXAMPLE_ID
 from migrations_app.models import AppMigration
 from migrations_app.move import cluster
 from migrations_app.permissions import Verb
@@ -23,11 +25,16 @@ from migrations_app.verification.report import Depth, Report
 class Command(PortalCommand):
     help = (
         "Compare both sides of a move now, while the app goes on writing: where it lives, and the copy that a stream "
-        "keeps current. Changes nothing. Exit status 1 when they differ."
+        "keeps current. Changes nothing."
+    )
+    failed = "they differ, or it failed while looking"
+    examples = (
+        ("Compare every row of both sides", f"verify_migration {EXAMPLE_ID}"),
+        ("Compare a sample of the rows", f"verify_migration {EXAMPLE_ID} --depth sample"),
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("id", help="the move")
+        parser.add_argument("id", type=arguments.MOVE, metavar="ID", help="the move")
         parser.add_argument(
             "--depth", choices=Depth.values, help="how much of the rows is read; default: as set for all"
         )

@@ -1,0 +1,1 @@
+"""The portal for chat assistants: five tools by the Model Context Protocol, at /mcp (docs/mcp.md)."""
