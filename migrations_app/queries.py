@@ -60,8 +60,8 @@ def strategy(name: str) -> str:
 
 
 def app(slug: str, *, viewer: User | None) -> App:
-    """NotFound also for the apps of teams the viewer does not belong to; so with all that take a viewer. Any text may be
-    asked for: what no app can be called is none."""
+    """NotFound also for the apps of teams the viewer does not belong to; so with all that take a viewer. What
+    no app can be called is none."""
     apps = visible_apps(viewer).select_related("region", "owner")
     found = apps.filter(slug=slug).first() if re.fullmatch(SLUG, slug) else None
     if found is None:
