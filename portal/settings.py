@@ -263,7 +263,7 @@ _EMAIL_URL = env.str("EMAIL_URL", default="")
 EMAIL_IS_SET = bool(_EMAIL_URL)
 globals().update(environ.Env.email_url_config(_EMAIL_URL or "dummymail://"))
 EMAIL_TIMEOUT = 10
-DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="region-moves@localhost")
+DEFAULT_FROM_EMAIL = env.str("EMAIL_FROM", default="") or "region-moves@localhost"
 
 # -- Logs --------------------------------------------------------------------------------------------------------
 

@@ -33,7 +33,16 @@ from tests.browser.colleagues import TEAM
 from tests.conftest import Shop, moved
 
 LISTS = (
-    *(AppMigration, Approval, SourceReplica, App, Region, Alarm, AuditEvent, Subscription, OutboxMessage, User),
+    AppMigration,
+    Approval,
+    SourceReplica,
+    App,
+    Region,
+    Alarm,
+    AuditEvent,
+    Subscription,
+    OutboxMessage,
+    User,
     ApiToken,
 )
 
