@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
@@ -20,6 +21,7 @@ from migrations_app.engine.plan import PIVOT, plan_of
 from migrations_app.errors import Blocker, InvalidInput, NotFound
 from migrations_app.models import App, AppMigration, Approval, Region, SourceReplica, StepRun
 from migrations_app.models.app_migration import LONG_FIELDS
+from migrations_app.models.names import SLUG
 from migrations_app.permissions import Verb, can, in_sight, visible_apps
 from migrations_app.states import (
     ACTIVE,
@@ -58,8 +60,10 @@ def strategy(name: str) -> str:
 
 
 def app(slug: str, *, viewer: User | None) -> App:
-    """NotFound also for the apps of teams the viewer does not belong to; so with all that take a viewer."""
-    found = visible_apps(viewer).select_related("region", "owner").filter(slug=slug).first()
+    """NotFound also for the apps of teams the viewer does not belong to; so with all that take a viewer. What
+    no app can be called is none."""
+    apps = visible_apps(viewer).select_related("region", "owner")
+    found = apps.filter(slug=slug).first() if re.fullmatch(SLUG, slug) else None
     if found is None:
         raise NotFound(
             f"There is no app {slug}.",

@@ -81,9 +81,6 @@ class ApiTokenAdmin(WithTrail, Listed, LookOnly):
     list_prefetch = ["user"]
     fields = ["name", "user", "state", "scopes_shown", "begins", "created_at", "expires_at", "used", "used_from"]
 
-    class Media:
-        css = {"all": ["portal/tokens.css"]}
-
     def get_queryset(self, request: HttpRequest) -> QuerySet[ApiToken]:
         mine = tokens.in_sight(user_of(request)).values("pk")
         return super().get_queryset(request).filter(pk__in=mine)
@@ -176,5 +173,7 @@ class ApiTokenAdmin(WithTrail, Listed, LookOnly):
             return NOTHING
         url = reverse("admin:migrations_app_apitoken_revoke", args=[token.pk])
         return format_html(
-            '<button type="submit" formaction="{}" class="revoke" aria-label="Revoke {}">Revoke</button>', url, token
+            '<button type="submit" formaction="{}" class="verb verb-quiet" aria-label="Revoke {}">Revoke</button>',
+            url,
+            token,
         )
