@@ -6,10 +6,12 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib.auth.models import User
+from django.db import InterfaceError, OperationalError
 from django.db.models.functions import Now
+from psycopg import errors
 
 from migrations_app import origin, outbox
-from migrations_app.errors import Blocker, Refused
+from migrations_app.errors import Blocker, PortalError, Refused, TransientError
 from migrations_app.models import App, AppMigration, Approval, AuditEvent, SourceReplica, StepRun
 from migrations_app.states import (
     MAY_WAIT,
@@ -24,6 +26,14 @@ from migrations_app.states import (
 )
 
 CHANGED_MEANWHILE = Blocker("changed_meanwhile", "The move changed meanwhile.", "Look again, then decide.")
+
+
+def explained(error: OperationalError | InterfaceError, *, hint: str) -> PortalError:
+    """What the portal's own database says, in our words: a race that it ended is a change meanwhile; else it does not
+    answer, or not in time, and `hint` says what to do then."""
+    if isinstance(error.__cause__, errors.DeadlockDetected | errors.SerializationFailure):
+        return Refused([CHANGED_MEANWHILE])
+    return TransientError("The portal's database does not answer.", hint=hint, code="portal_database_away")
 
 
 def record(

@@ -118,6 +118,8 @@ DATABASES["default"]["OPTIONS"] = {
     "options": "-c max_parallel_workers_per_gather=0",
     **DATABASES["default"].get("OPTIONS", {}),
 }
+# Seconds that one question of a page, or of a call of the API, may take at the database (portal/wsgi.py).
+WEB_STATEMENT_SECONDS = env.int("WEB_STATEMENT_SECONDS", default=20)
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"]["CONN_MAX_AGE"] = 60
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"

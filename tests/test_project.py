@@ -31,6 +31,16 @@ def test_imports_point_one_way():
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_no_page_keeps_the_database_for_long():
+    """The web server's process, and no other."""
+    ask = "from django.db import connection; print(connection.cursor().execute('SHOW statement_timeout').fetchone())"
+    said = [
+        subprocess.check_output([sys.executable, "-c", f"{first}; {ask}"], cwd=ROOT, text=True, timeout=60)
+        for first in ("import portal.wsgi", "import django; django.setup()")
+    ]
+    assert [limit.strip() for limit in said] == ["('20s',)", "('0',)"]
+
+
 def test_every_setting_is_documented():
     read = set(re.findall(r'\benv\.\w+\(\s*"(\w+)"', (ROOT / "portal/settings.py").read_text()))
     own, _, _ = (ROOT / "docs/settings.md").read_text().partition("## Read by the tools")

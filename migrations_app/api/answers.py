@@ -9,7 +9,6 @@ from typing import Any
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja.errors import HttpError, ValidationError
-from psycopg import errors as postgres
 
 from migrations_app.errors import (
     Forbidden,
@@ -20,7 +19,7 @@ from migrations_app.errors import (
     TransientError,
     Unauthorized,
 )
-from migrations_app.transitions import CHANGED_MEANWHILE
+from migrations_app.transitions import explained
 
 _STATUS = {InvalidInput: 400, Unauthorized: 401, Forbidden: 403, NotFound: 404, Refused: 409, TransientError: 503}
 
@@ -65,19 +64,11 @@ def of_portal(request: HttpRequest, found: PortalError) -> HttpResponse:
 
 
 def of_database(request: HttpRequest, found: OperationalError | InterfaceError) -> HttpResponse:
-    """A race that the database ended is a change meanwhile; else it does not answer, or not in time."""
-    if isinstance(found.__cause__, postgres.DeadlockDetected | postgres.SerializationFailure):
-        blocker = CHANGED_MEANWHILE
-        return error(
-            409, Refused.code, blocker.reason, blocker.hint, retry_after=1, code=blocker.code, blockers=[vars(blocker)]
-        )
-    return error(
-        503,
-        "portal_database_away",
-        "The portal's database does not answer.",
-        "Try again; nothing of this request was done.",
-        retry_after=AWAY_SECONDS,
-    )
+    """A race that the database ended may go well at once."""
+    answer = of_portal(request, explained(found, hint="Try again; nothing of this request was done."))
+    if answer.status_code == 409:
+        answer.headers["Retry-After"] = "1"
+    return answer
 
 
 def of_http(request: HttpRequest, found: HttpError) -> HttpResponse:

@@ -38,7 +38,7 @@ from migrations_app.management.help import (
 from migrations_app.management.printing import printable
 from migrations_app.management.watch import Stopped
 from migrations_app.origin import acting_from, this_shell
-from migrations_app.transitions import CHANGED_MEANWHILE
+from migrations_app.transitions import explained
 
 _EXITS = {
     NotFound: EXIT_INVALID,
@@ -169,13 +169,8 @@ def _databases_errors() -> Iterator[None]:
     try:
         yield
     except (OperationalError, InterfaceError) as error:
-        if isinstance(error.__cause__, (errors.DeadlockDetected, errors.SerializationFailure)):
-            raise Refused([CHANGED_MEANWHILE]) from error
-        raise PortalError(
-            "The portal's database does not answer.",
-            hint='Check DATABASE_URL; in a checkout: `eval "$(.venv/bin/python manage.py sandbox env)"`.',
-            code="portal_database_away",
-        ) from error
+        hint = 'Check DATABASE_URL; in a checkout: `eval "$(.venv/bin/python manage.py sandbox env)"`.'
+        raise explained(error, hint=hint) from error
     except ProgrammingError as error:
         if not isinstance(error.__cause__, (errors.UndefinedTable, errors.UndefinedColumn)):
             raise

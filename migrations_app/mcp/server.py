@@ -12,15 +12,14 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django_mcpz.jsonrpc import PARSE_ERROR, error_response
 from django_mcpz.server import MCPServer, ToolError
-from psycopg import errors as postgres
 
 from migrations_app import permissions
 from migrations_app.api import answers, gate
-from migrations_app.errors import PortalError, Refused, TransientError
+from migrations_app.errors import PortalError
 from migrations_app.mcp import refusals
 from migrations_app.origin import acting_from
 from migrations_app.permissions import Verb
-from migrations_app.transitions import CHANGED_MEANWHILE
+from migrations_app.transitions import explained
 
 Answer = dict[str, Any]
 Act = Callable[..., Answer]
@@ -80,14 +79,8 @@ def _as_caller(act: Act) -> Callable[..., Answer]:
             try:
                 return act(request.caller, *params)
             except (PortalError, OperationalError, InterfaceError) as error:
-                refusal = error if isinstance(error, PortalError) else _of_database(error)
+                refusal = error if isinstance(error, PortalError) else explained(error, hint="")
                 told = refusals.told(refusal, app_id=given.get("app_id"), migration_id=given.get("migration_id"))
                 raise ToolError(told) from error
 
     return answer
-
-
-def _of_database(error: OperationalError | InterfaceError) -> PortalError:
-    if isinstance(error.__cause__, postgres.DeadlockDetected | postgres.SerializationFailure):
-        return Refused([CHANGED_MEANWHILE])
-    return TransientError("The portal's database does not answer.", code="portal_database_away")
