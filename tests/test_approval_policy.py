@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
-from migrations_app import actions, queries
+from migrations_app import actions, published, queries
 from migrations_app.checks import configuration
 from migrations_app.errors import Forbidden, InvalidInput
 from migrations_app.models import App, AppMigration, Approval, AuditEvent, Region, SourceReplica
@@ -92,7 +92,7 @@ def test_a_rejection_says_why(paper: Paper, reason: str) -> None:
 
 def test_a_rejected_move_is_over_and_says_who_and_why(paper: Paper) -> None:
     move = decide(actions.reject, paper.request(), paper.bob, reason=" not this week ")
-    said = queries.describe_approval(Approval.objects.get())
+    said = published.describe_approval(Approval.objects.get())
     assert (move.status, said["state"], said["decided_by"], said["comment"]) == (
         Status.ABORTED,
         ApprovalState.REJECTED,

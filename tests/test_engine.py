@@ -13,7 +13,7 @@ from django.db import OperationalError, connection
 from django.db.models import F
 from django.db.models.functions import Now
 
-from migrations_app import actions, queries
+from migrations_app import actions, published, queries
 from migrations_app.engine import executor
 from migrations_app.engine.executor import run_move
 from migrations_app.engine.journal import Journal
@@ -444,7 +444,7 @@ def test_a_full_region_makes_a_move_wait_where_people_see_it(
     Region.objects.filter(slug="eu").update(concurrent_moves=0)
     waiting = run(move)
     assert (waiting.status, waiting.current_step) == (Status.QUEUED, Step.REQUESTED)
-    step = queries.steps_of(waiting)[0]
+    step = published.steps_of(waiting)[0]
     assert (step["state"], "free slot in eu" in step["reason"]) == (RunStatus.WAITING, True)
     Region.objects.filter(slug="eu").update(concurrent_moves=1)
     AppMigration.objects.filter(pk=move.pk).update(due_at=Now())

@@ -8,7 +8,7 @@ import psycopg
 import pytest
 from django.conf import LazySettings
 
-from migrations_app import actions, bell, jobs, queries
+from migrations_app import actions, bell, jobs, published, queries
 from migrations_app.dataplane.database import leftovers, proof
 from migrations_app.errors import PermanentError, TransientError
 from migrations_app.models import Region, SourceReplica
@@ -38,7 +38,7 @@ def test_the_app_comes_up_in_the_other_region(shop: Shop, us: Region, eu: Region
 
 
 def test_every_step_is_recorded_and_what_has_nothing_to_do_says_why(shop: Shop) -> None:
-    steps = queries.steps_of(moved(shop.app, "eu-west-1"))
+    steps = published.steps_of(moved(shop.app, "eu-west-1"))
     assert [step["step"] for step in steps] == [str(step) for step in Step]
     assert {step["step"]: step["reason"] for step in steps if step["skipped"]} == {
         "copying_blobs": "The app has no blobs.",
@@ -91,7 +91,7 @@ def test_a_schema_changed_since_the_cutover_refuses_the_reverse_and_is_named(sho
     shop.sql(eu, "ALTER TABLE event ADD COLUMN who text")
     back = reversed_(move)
     assert (back.status, back.app.region, back.last_error_code) == (Status.FAILED, eu, "sides_differ")
-    assert any("event" in difference["name"] for difference in queries.differences_found(back))
+    assert any("event" in difference["name"] for difference in published.differences_found(back))
     with shop.connect(eu) as app:
         app.execute("INSERT INTO event (who) VALUES ('me')")
 

@@ -15,7 +15,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from migrations_app import actions, queries
+from migrations_app import actions, published
 from migrations_app.dataplane import blobs, process
 from migrations_app.dataplane.database import copy_progress, stream
 from migrations_app.dataplane.database.connection import Cluster
@@ -326,13 +326,13 @@ def test_a_run_keeps_its_samples_and_the_next_try_has_its_own(journal: Journal) 
 
 def test_the_published_progress_has_no_samples(journal: Journal) -> None:
     journal.progress(1, 4, "bytes")
-    details = queries.describe_move(journal.row)["progress"]["details"]
+    details = published.describe_move(journal.row)["progress"]["details"]
     assert details.keys() == StepRun.objects.get().progress.keys() - {"samples"}
-    assert all("samples" not in (step["details"] or {}) for step in queries.steps_of(journal.row))
+    assert all("samples" not in (step["details"] or {}) for step in published.steps_of(journal.row))
 
 
 def test_the_published_progress_carries_the_details(journal: Journal) -> None:
-    assert queries.describe_move(journal.row)["progress"]["details"] is None
+    assert published.describe_move(journal.row)["progress"]["details"] is None
     journal.progress(1, 4, "bytes", rows=7)
-    shown = queries.describe_move(journal.row)["progress"]
+    shown = published.describe_move(journal.row)["progress"]
     assert (shown["current"], shown["details"]["rows"], shown["steps_total"]) == (0.25, 7, 11)

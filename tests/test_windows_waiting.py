@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from django.db.models.functions import Now
 
-from migrations_app import actions, preflight, queries
+from migrations_app import actions, preflight, published, queries
 from migrations_app.engine import executor
 from migrations_app.engine.executor import run_move
 from migrations_app.errors import Refused
@@ -67,7 +67,7 @@ def test_a_move_waits_where_people_see_it_until_the_window_opens(app: App, slug:
     opens_at(slug, opening)
     move = request()
     waiting = run(move)
-    step = queries.steps_of(waiting)[0]
+    step = published.steps_of(waiting)[0]
     assert (waiting.status, waiting.current_step, step["state"]) == (
         Status.QUEUED,
         Step.REQUESTED,
@@ -75,7 +75,7 @@ def test_a_move_waits_where_people_see_it_until_the_window_opens(app: App, slug:
     )
     assert f"opens {opening:%Y-%m-%d %H:%M} UTC" in step["reason"]
     assert not waiting.fact("slot")
-    assert queries.circumstances(waiting)["earliest_start"] == opening
+    assert published.circumstances(waiting)["earliest_start"] == opening
     opens_at(slug, in_hours(-1), 120)
     assert run(move).status == Status.COMPLETED
     assert move.step_runs.filter(step=Step.REQUESTED).count() == 1
@@ -85,7 +85,7 @@ def test_a_move_waits_where_people_see_it_until_the_window_opens(app: App, slug:
 def test_a_move_waits_until_both_windows_are_open(app: App) -> None:
     opens_at("us", in_hours(-1), 12 * 60)
     opens_at("eu", in_hours(3))
-    assert f"opens {in_hours(3):%Y-%m-%d %H:%M}" in queries.steps_of(run(request()))[0]["reason"]
+    assert f"opens {in_hours(3):%Y-%m-%d %H:%M}" in published.steps_of(run(request()))[0]["reason"]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -106,7 +106,7 @@ def test_a_region_that_closes_holds_back_what_is_queued(app: App, slug: str, kin
         move = actions.reverse(move_id=completed(app).pk, acting_user=None, reason="a test")
     Region.objects.filter(slug=slug).update(accepts_moves=False)
     waiting = run(move)
-    assert (waiting.status, queries.steps_of(waiting)[0]["reason"]) == (
+    assert (waiting.status, published.steps_of(waiting)[0]["reason"]) == (
         Status.QUEUED,
         f"Waits: {slug} is closed to moves.",
     )
@@ -119,7 +119,7 @@ def test_a_queued_move_waits_when_the_windows_are_changed_so_that_they_never_mee
     move = request()
     opens_at("us", in_hours(5))
     opens_at("eu", in_hours(50))
-    assert "never meet" in queries.steps_of(run(move))[0]["reason"]
+    assert "never meet" in published.steps_of(run(move))[0]["reason"]
 
 
 @pytest.mark.django_db

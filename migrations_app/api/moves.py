@@ -10,7 +10,7 @@ from ninja import Router
 from ninja.responses import Status as Answered
 from pydantic import Field
 
-from migrations_app import actions, permissions, preview, queries
+from migrations_app import actions, permissions, preview, published, queries
 from migrations_app.api import shapes
 from migrations_app.api.gate import LOOK_AGAIN_SECONDS, Request, acting
 from migrations_app.api.lookup import move_of, open_region
@@ -70,7 +70,7 @@ def list_migrations(
     related = ("app", "source_region", "dest_region", "source_replica")
     lean = rows.select_related(*related).defer(*LONG_FIELDS, "source_replica__history", "source_replica__acts")
     found, following = page(lean, ["-initiated_at", "-id"], cursor=cursor, limit=limit)
-    return {"migrations": [queries.outline_of(row) for row in found], "next": following}
+    return {"migrations": [published.outline_of(row) for row in found], "next": following}
 
 
 @router.get("/apps/{slug:app_id}/migrations/active", response=shapes.Active)
@@ -89,7 +89,7 @@ def get_migration(request: Request, response: HttpResponse, app_id: str, migrati
 @router.get("/apps/{slug:app_id}/migrations/{uuid:migration_id}/steps", response=shapes.Steps)
 def get_steps(request: Request, app_id: str, migration_id: UUID) -> dict[str, Any]:
     """The eleven steps in the order of the move's plan, each with its latest attempt and its log."""
-    return {"steps": queries.steps_of(move_of(app_id, migration_id, acting(request, Verb.VIEW)))}
+    return {"steps": published.steps_of(move_of(app_id, migration_id, acting(request, Verb.VIEW)))}
 
 
 @router.get("/apps/{slug:app_id}/migrations/{uuid:migration_id}/preflight", response=shapes.Preflight)
@@ -108,10 +108,10 @@ def get_verification(request: Request, app_id: str, migration_id: UUID) -> dict[
 def get_approvals(request: Request, app_id: str, migration_id: UUID) -> dict[str, Any]:
     """Every request for a second person's consent about the move, the oldest first."""
     move = move_of(app_id, migration_id, acting(request, Verb.VIEW))
-    return {"approvals": [queries.describe_approval(approval) for approval in queries.approvals_of(move)]}
+    return {"approvals": [published.describe_approval(approval) for approval in queries.approvals_of(move)]}
 
 
 def _described(move: AppMigration, response: HttpResponse) -> dict[str, Any]:
     if move.status not in TERMINAL:
         response.headers["Retry-After"] = str(LOOK_AGAIN_SECONDS)
-    return queries.describe_move(move)
+    return published.describe_move(move)

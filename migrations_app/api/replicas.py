@@ -8,7 +8,7 @@ from uuid import UUID
 from ninja import Router
 from ninja.responses import Status as Answered
 
-from migrations_app import actions, permissions, queries
+from migrations_app import actions, permissions, published, queries
 from migrations_app.api import shapes
 from migrations_app.api.gate import Request, acting
 from migrations_app.permissions import Verb
@@ -21,7 +21,7 @@ router = Router(tags=["Source replicas"])
 def list_source_replicas(request: Request) -> dict[str, Any]:
     """The replicas that are kept, or being torn down, of all apps that the caller sees."""
     replicas = queries.replicas_in_use(viewer=acting(request, Verb.VIEW))
-    return {"source_replicas": [queries.describe_replica(replica) for replica in replicas]}
+    return {"source_replicas": [published.describe_replica(replica) for replica in replicas]}
 
 
 @router.delete("/source-replicas/{uuid:migration_id}", response={200: shapes.TornDown, 202: shapes.TearingDown})

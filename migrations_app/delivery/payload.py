@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
 from django.urls import reverse
 
-from migrations_app import queries
+from migrations_app import published, queries
 from migrations_app.delivery import wording
 from migrations_app.models import OutboxMessage
 
@@ -27,7 +27,7 @@ def payload_of(message: OutboxMessage) -> dict[str, Any]:
         "type": message.type,
         "timestamp": event.at,
         "data": {
-            **queries.describe_move(move),
+            **published.describe_move(move),
             "app": move.app.slug,
             "team": move.app.owner.name if move.app.owner else None,
             "sequence": event.number,

@@ -16,7 +16,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from migrations_app import estimates, queries
+from migrations_app import estimates, published, queries
 from migrations_app.errors import PortalError
 from migrations_app.management.printing import printable
 from migrations_app.models import AppMigration, StepRun
@@ -89,7 +89,7 @@ def _until_still(move_id: UUID, show: Any) -> AppMigration:
 def as_text(move: AppMigration) -> str:
     """The move in a dozen lines: who, where, how far, what is wrong."""
     lines = [_headline(move), *_circumstances(move)]
-    for step in queries.steps_of(move):
+    for step in published.steps_of(move):
         icon = "↶" if step["undone"] else _ICONS[step["state"]][0]
         lines.append(f"  {icon} {step['step']:<32} {_remark(step)}".rstrip())
     if move.last_error and move.status != Status.COMPLETED:
@@ -116,7 +116,7 @@ def _headline(move: AppMigration) -> str:
 
 def _circumstances(move: AppMigration) -> list[str]:
     """Who asked and why; when it may start; how long writes were or are blocked; what became of the replica."""
-    about = queries.circumstances(move)
+    about = published.circumstances(move)
     asked = f"asked for by {about['requested_by'] or 'an operator'} at {move.initiated_at:%Y-%m-%d %H:%M} UTC"
     lines = [f"  {asked}: {move.reason}" if move.reason else f"  {asked}"]
     if move.ticket_url:
@@ -204,7 +204,7 @@ def _screen(move: AppMigration, width: int) -> Group:
     table = Table(box=None, show_header=False, padding=(0, 1))
     for no_wrap in (True, True, True, False):
         table.add_column(no_wrap=no_wrap)
-    steps = queries.steps_of(move)
+    steps = published.steps_of(move)
     for step in steps:
         icon, style = _ICONS[step["state"]]
         done = step["state"] in (RunStatus.DONE, RunStatus.SKIPPED)

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from migrations_app import actions, queries
+from migrations_app import actions, published, queries
 from migrations_app.api import shapes
 from migrations_app.api.lookup import move_of, open_region
 from migrations_app.errors import InvalidInput
@@ -86,7 +86,7 @@ def move_app(caller: Caller, params: MoveApp) -> Answer:
     idempotent=True,
 )
 def move_app_status(caller: Caller, params: MoveAppStatus) -> Answer:
-    return queries.describe_move(_move_of(params.app_id, params.migration_id, caller))
+    return published.describe_move(_move_of(params.app_id, params.migration_id, caller))
 
 
 @tool(
@@ -142,7 +142,7 @@ def _get_active(caller: Caller, params: ManageMigrations) -> Answer:
     if not params.app_id:
         raise InvalidInput("app_id is missing.", hint="get_active needs it: whose move?")
     move = queries.active_move(queries.app(params.app_id, viewer=caller.user).slug, viewer=caller.user)
-    return {"migration": queries.describe_move(move) if move else None}
+    return {"migration": published.describe_move(move) if move else None}
 
 
 def _list_source_replicas(caller: Caller, params: ManageMigrations) -> Answer:
@@ -151,7 +151,7 @@ def _list_source_replicas(caller: Caller, params: ManageMigrations) -> Answer:
     if params.app_id:
         app = queries.app(params.app_id, viewer=caller.user)
         replicas = [replica for replica in replicas if replica.app_id == app.pk]
-    return {"source_replicas": [queries.describe_replica(replica) for replica in replicas]}
+    return {"source_replicas": [published.describe_replica(replica) for replica in replicas]}
 
 
 def _abort(caller: Caller, params: ManageMigrations) -> Answer:

@@ -16,7 +16,7 @@ from uuid import UUID
 from django.contrib.auth import get_user_model
 from psycopg.conninfo import make_conninfo
 
-from migrations_app import actions, queries, registration
+from migrations_app import actions, published, queries, registration
 from migrations_app.dataplane import edge
 from migrations_app.dataplane.edge_route import Route
 from migrations_app.errors import NotFound, PortalError
@@ -209,7 +209,7 @@ class Demo:
 
     def _followed(self, move: AppMigration) -> dict[str, Any]:
         done = watch(move.pk, plain=self.quiet)
-        steps = queries.steps_of(done)
+        steps = published.steps_of(done)
         return {
             "status": done.status,
             "migration_id": str(done.pk),

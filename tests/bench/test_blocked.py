@@ -23,7 +23,7 @@ from django.conf import settings
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from migrations_app import actions, queries
+from migrations_app import actions, published
 from migrations_app.dataplane.database import creation, dump
 from migrations_app.dataplane.database.connection import Cluster, rows, value
 from migrations_app.dataplane.process import no_check
@@ -166,7 +166,7 @@ def of_move(shop: Shop, source: Cluster, dest: Cluster, region: Region, strategy
         )
         done = carry(requested)
         assert done.status == Status.COMPLETED, done.last_error
-        parts.update({step["step"]: step["seconds"] for step in queries.steps_of(done) if step["seconds"]})
+        parts.update({step["step"]: step["seconds"] for step in published.steps_of(done) if step["seconds"]})
         blocked = done.blocked_seconds
         assert blocked is not None
         moves.append(done)

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from migrations_app import actions, queries
+from migrations_app import actions, published, queries
 from migrations_app.clock import beginning_of
 from migrations_app.errors import InvalidInput
 from migrations_app.management import arguments
@@ -86,7 +86,7 @@ class Command(PortalCommand):
     def _get_active(self, options: dict[str, Any]) -> None:
         move = queries.active_move(options["slug"], viewer=self.user)
         self.answer(
-            {"migration": queries.describe_move(move) if move else None},
+            {"migration": published.describe_move(move) if move else None},
             as_text(move) if move else f"No move of {options['slug']} is under way.",
         )
 
@@ -119,7 +119,7 @@ class Command(PortalCommand):
 
     def _list_source_replicas(self, options: dict[str, Any]) -> None:
         replicas = [
-            {**queries.describe_replica(replica), "review_at": replica.review_at}
+            {**published.describe_replica(replica), "review_at": replica.review_at}
             for replica in queries.replicas_in_use(viewer=self.user)
         ]
         self.answer(

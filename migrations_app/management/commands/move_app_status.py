@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from migrations_app import queries
+from migrations_app import published, queries
 from migrations_app.errors import NotFound
 from migrations_app.management import arguments
 from migrations_app.management.base import EXIT_FAILED, PortalCommand
@@ -44,14 +44,14 @@ class Command(PortalCommand):
             )
         if options["watch"]:
             move = watch(move.pk, plain=self.as_json)
-        differences = queries.differences_found(move)
+        differences = published.differences_found(move)
         differs = (f"Differs: {d['kind']} {d['name']}" for d in differences)
         text = "\n".join(filter(None, (as_text(move), *differs, waits_for(move))))
         self.answer(
             {
-                **queries.describe_move(move),
-                **queries.circumstances(move),
-                "steps": queries.steps_of(move),
+                **published.describe_move(move),
+                **published.circumstances(move),
+                "steps": published.steps_of(move),
                 "differences": differences,
             },
             text,
