@@ -534,6 +534,7 @@ def test_every_kind_of_key(make_pair: Callable[[str], Pair], monkeypatch: pytest
         assert "table public.nothing" in found
 
 
+@pytest.mark.slow
 def test_the_command_compares_a_completed_move_under_writers(make_shop: Callable[..., Shop], us: Region) -> None:
     shop = make_shop(schema=SCHEMA)
     move = moved(shop.app, "eu-west-1")
