@@ -15,7 +15,7 @@ from mcp import MCPError
 from psycopg.errors import AdminShutdown, DeadlockDetected
 from pytest_django.live_server_helper import LiveServer
 
-from migrations_app import queries, tokens
+from migrations_app import published, tokens
 from migrations_app.models import ApiToken, App, AppMigration, AuditEvent
 from migrations_app.states import Scope, Status
 from tests import on_paper
@@ -352,7 +352,7 @@ def test_a_database_that_fails_is_told_like_any_refusal(
         raise OperationalError from cause
 
     move = on_paper.move(shop)
-    monkeypatch.setattr(queries, "describe_move", fail)
+    monkeypatch.setattr(published, "describe_move", fail)
     assert f"Code: {code}" in assistant.refused("move_app_status", app_id="shop", migration_id=str(move.pk))
 
 
