@@ -30,7 +30,6 @@ def about(app: App, viewer: User) -> dict[str, Any]:
     moves, and a `chart` of how long they blocked writes."""
     moves = AppMigration.objects.filter(app=app).select_related("requested_by")
     last = list(moves.defer(*LONG_FIELDS).order_by("-initiated_at")[:LAST_MOVES])
-    queries.give_regions(last)
     for move in last:
         move.app = app
     now = database_now()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -236,8 +236,8 @@ class Map:
         return WIDTH * min(max((at - self._first) / length, 0), 1) if length else WIDTH
 
 
-def map_of(app: App, now: datetime, last: Iterable[AppMigration] = ()) -> Map:
-    """Two queries. Of its `last` moves those are marked that ended without a switch."""
+def map_of(app: App, now: datetime, last: Sequence[AppMigration] = ()) -> Map:
+    """Two queries. Of its `last` moves, which get their regions here, those are marked that ended without a switch."""
     passed = (
         AppMigration.objects.filter(app=app, pivot_at__isnull=False)
         .select_related("source_replica")
@@ -245,7 +245,7 @@ def map_of(app: App, now: datetime, last: Iterable[AppMigration] = ()) -> Map:
         .order_by("-pivot_at")[: MOST + 1]
     )
     moves = list(passed)
-    queries.give_regions(moves)
+    queries.give_regions([*moves, *last])
     for move in moves:
         move.app = app
     failures = [move for move in last if move.status in (Status.ABORTED, Status.FAILED) and not move.pivot_at]
