@@ -183,7 +183,7 @@ def test_once_writes_may_be_open_a_reverse_takes_over(
     shop.sql(eu, "INSERT INTO item (name) VALUES ('later')")
     back = go_back(held)
     held.refresh_from_db()
-    assert (held.status, back.reverses, back.status) == (Status.FAILED, held, Status.QUEUED)
+    assert (held.status, back.reverses, back.status) == (Status.FAILED, held, Status.RUNNING)
     back = carry(back)
     assert (back.status, back.last_error, back.app.region) == (Status.COMPLETED, "", us)
     with shop.connect(us) as connection:
@@ -238,6 +238,29 @@ def test_a_reverse_that_took_over_and_failed_can_be_asked_for_again(
     again = reversed_(held)
     assert (again.status, again.last_error, again.app.region) == (Status.COMPLETED, "", us)
     assert shop.sql(us, "SELECT count(*) FROM item") == [(501,)]
+
+
+@pytest.mark.parametrize("end", ["aborted before it begins", "failed at its start"])
+def test_a_reverse_that_took_over_and_ends_at_once_opens_the_writes_that_it_found_blocked(
+    app: App, regions: Regions, monkeypatch: pytest.MonkeyPatch, end: str
+) -> None:
+    us, eu = regions["us-east-1"], regions["eu-west-1"]
+    held = held_in(monkeypatch, STEPS[Step.UNBLOCKING_WRITES], "do", lambda: moved(app, "eu-west-1"))
+    back = go_back(held)
+    assert back.writes_blocked_at
+    with monkeypatch.context() as patched:
+        if end == "failed at its start":
+            patched.setattr(STEPS[Step.RESERVING_DEST], "do", fail)
+        else:
+            assert actions.abort(move_id=back.pk, acting_user=None, reason="not now").status == Status.ABORTING
+        back = carry(back)
+    assert (back.status, back.app.region) == (Status.FAILED if end.startswith("failed") else Status.ABORTED, eu)
+    assert back.writes_unblocked_at
+    _, ledger = under_traffic(app, lambda: None)
+    assert audited(app, ledger).ok
+    again = reversed_(held)
+    assert (again.status, again.last_error, again.app.region) == (Status.COMPLETED, "", us)
+    assert audited(app, ledger).ok
 
 
 def test_the_stream_of_the_proof_is_not_taken_for_a_write(

@@ -48,8 +48,9 @@ def _back(move: AppMigration) -> list[Path]:
     """Of the reverse of a move that is over, or held past its pivot."""
     if move.status == Status.HELD and not is_way_back_open(move):
         return [("The move", [move.status, Status.ABORTING, Status.ABORTED])]
-    first = Status.AWAITING_APPROVAL if approvals.is_needed(Act.REVERSE) else Status.QUEUED
-    reverse = ("The reverse, a move of its own", [first, Status.RUNNING, Status.COMPLETED])
+    reverse, onward = "The reverse, a move of its own", [Status.RUNNING, Status.COMPLETED]
     if move.status == Status.HELD:
-        return [("This move", [move.status, Status.FAILED]), reverse]
-    return [reverse, (f"The replica in {move.source_region}", [ReplicaState.RETAINED, ReplicaState.REVERSED])]
+        return [("This move", [move.status, Status.FAILED]), (reverse, onward)]
+    first = Status.AWAITING_APPROVAL if approvals.is_needed(Act.REVERSE) else Status.QUEUED
+    replica = f"The replica in {move.source_region}", [ReplicaState.RETAINED, ReplicaState.REVERSED]
+    return [(reverse, [first, *onward]), replica]

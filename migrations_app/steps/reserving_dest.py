@@ -11,13 +11,10 @@ How long: seconds.
 
 from __future__ import annotations
 
-from typing import Any
-
 from migrations_app.dataplane import blobs
 from migrations_app.dataplane.database import creation, fence, proof, replication, roles
 from migrations_app.errors import PermanentError
 from migrations_app.move import Move, bucket
-from migrations_app.states import Status
 from migrations_app.steps import way_back, way_in
 
 
@@ -26,8 +23,9 @@ def skip(move: Move) -> str:
 
 
 def do(move: Move) -> None:
-    if "flag" not in move.fact("source", {}):
-        move.remember(source=_access(move))
+    if "flag" not in move.fact("source", {}):  # as the app has it, before any fence: what opens it again puts this back
+        flag, connect = fence.read_flag(move.source_db), fence.read_connect_grants(move.source_db)
+        move.remember(source={"flag": flag, "connect": connect})
     _reserve_roles(move)
     if move.is_reverse:
         _check_replica(move)
@@ -57,17 +55,6 @@ def undo(move: Move) -> None:
         blobs.purge(bucket(move.dest, move.app), check=move.check)
         move.act(f"Removed the bucket {move.app.blobs} in {move.dest}.")
     drop_roles(move, move.fact("roles_made", []))
-
-
-def _access(move: Move) -> dict[str, Any]:
-    """As the app has it, before any fence: what the undoing and the opening at the destination put back."""
-    taken_over = move.row.reverses
-    if taken_over and taken_over.status != Status.COMPLETED:  # its fence may still be up where this one begins
-        return dict(taken_over.fact("source"))
-    return {
-        "flag": fence.read_flag(move.source_db),
-        "connect": fence.read_connect_grants(move.source_db),
-    }
 
 
 def drop_roles(move: Move, names: list[str]) -> None:
