@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -45,6 +46,13 @@ SELECT lo_from_bytea(0, 'a large object');
 
 hypothesis.settings.register_profile("portal", deadline=None)  # time says nothing here
 hypothesis.settings.load_profile("portal")
+
+
+def pytest_collection_finish() -> None:
+    """What is there by now stays to the end. Not to go through it again and again saves a tenth of the tests' time."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -103,7 +103,7 @@ def test_there_and_back_under_traffic_without_losing_a_write_or_a_read(app: App,
     ("how", "step"),
     [
         *(
-            pytest.param("aborted", step, marks=[] if step in (Step.COPYING_RUNTIME, PIVOT) else pytest.mark.slow)
+            pytest.param("aborted", step, marks=[] if step == Step.COPYING_RUNTIME else pytest.mark.slow)
             for step in SNAPSHOT[: SNAPSHOT.index(PIVOT) + 1]
         ),
         ("failed", Step.RESTORING_DATA),

@@ -27,7 +27,7 @@ from migrations_app.verification.streaming import StreamingComparison
 from tests.conftest import Shop, moved, torn_down
 from tests.waiting import wait_until
 
-ROWS = 100_000
+ROWS = 30_000
 SCHEMA = f"""
 CREATE TABLE item (id bigint PRIMARY KEY, name text NOT NULL, n int NOT NULL DEFAULT 0);
 INSERT INTO item SELECT n, 'item ' || n FROM generate_series(1, {ROWS}) n;
@@ -40,7 +40,7 @@ GRANT SELECT ON item TO PUBLIC;
 """
 
 DAMAGE = {
-    "one changed byte": ("UPDATE item SET name = 'item 7777?' WHERE id = 77777", "row public.item (id=77777)"),
+    "one changed byte": ("UPDATE item SET name = 'item 2777?' WHERE id = 27777", "row public.item (id=27777)"),
     "one missing row": ("DELETE FROM item WHERE id = 499", "row public.item (id=499)"),
     "one extra row": (f"INSERT INTO item VALUES ({ROWS + 7}, 'x')", f"row public.item (id={ROWS + 7})"),
     "one extra row before the first": ("INSERT INTO item VALUES (-70000000, 'x')", "row public.item (id=-70000000)"),
@@ -131,7 +131,7 @@ def writing(pair: Pair) -> Iterator[None]:
         chance = random.Random(1)
         with pair.shop.connect(pair.primary) as app:
             while not stop.is_set():
-                id_ = chance.randrange(1000, 70_000)
+                id_ = chance.randrange(1000, 25_000)
                 match chance.randrange(4):
                     case 0:
                         app.execute("DELETE FROM item WHERE id = %s", [id_])
