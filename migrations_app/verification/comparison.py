@@ -17,7 +17,7 @@ from migrations_app.dataplane.database.connection import Cluster
 from migrations_app.dataplane.database.pgoutput import Table
 from migrations_app.dataplane.process import Check
 from migrations_app.verification.chunks import Chunk, Progress, compare_chunks
-from migrations_app.verification.properties import compare_definitions, compare_unstreamed
+from migrations_app.verification.properties import compare_definitions, compare_sequences, compare_unstreamed
 from migrations_app.verification.report import Depth, Report
 from migrations_app.verification.rows import Digest
 from migrations_app.verification.sides import Sides
@@ -30,7 +30,7 @@ def compare(source: Cluster, dest: Cluster, *, jobs: int, check: Check, on_table
     began = time.monotonic()
     report = Report(depth=Depth(settings.MOVES_VERIFICATION_DEPTH))
     with Sides(source, dest, size=jobs + 2, check=check) as sides:
-        conclude = [compare_definitions(sides), compare_unstreamed(sides)]
+        conclude = [compare_definitions(sides), compare_sequences(sides), compare_unstreamed(sides)]
         compare_tables(sides, pairs(*sides.both(shapes)), report, jobs=jobs, on_table=on_table)
         for wait_for in conclude:
             wait_for(report)

@@ -58,16 +58,24 @@ def compare_definitions(sides: Sides, *, fenced: bool = False) -> Callable[[Repo
     return conclude
 
 
-def compare_unstreamed(sides: Sides) -> Callable[[Report], None]:
-    """Begin to compare the positions of sequences, large objects, and which materialised views are populated."""
+def compare_sequences(sides: Sides) -> Callable[[Report], None]:
+    """Begin to compare the positions of sequences."""
     positions = sides.each(leftovers.sequence_positions)
-    others = {kind: sides.each(value, query) for kind, query in NOT_STREAMED.items()}
 
     def conclude(report: Report) -> None:
         left, right = sides.wait(positions)
         for key in sorted(left.keys() | right.keys()):
             report.add("sequence", ".".join(key), left.get(key), right.get(key))
-        for kind, found in others.items():
+
+    return conclude
+
+
+def compare_unstreamed(sides: Sides) -> Callable[[Report], None]:
+    """Begin to compare large objects, and which materialised views are populated."""
+    begun = {kind: sides.each(value, query) for kind, query in NOT_STREAMED.items()}
+
+    def conclude(report: Report) -> None:
+        for kind, found in begun.items():
             report.add(kind, "all", *sides.wait(found))
 
     return conclude

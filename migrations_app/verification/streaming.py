@@ -27,7 +27,12 @@ from migrations_app.verification.chunks import Chunk, Progress, compare_chunks
 from migrations_app.verification.comparison import compare_tables
 from migrations_app.verification.differences import row_findings
 from migrations_app.verification.mark import mark
-from migrations_app.verification.properties import compare_definitions, compare_unstreamed, definition
+from migrations_app.verification.properties import (
+    compare_definitions,
+    compare_sequences,
+    compare_unstreamed,
+    definition,
+)
 from migrations_app.verification.report import Depth, Finding, Report
 from migrations_app.verification.rows import Digest, differing, hashes
 from migrations_app.verification.sides import Sides
@@ -204,13 +209,16 @@ class StreamingComparison:
         return report
 
     def check_again(self) -> Report:
-        """Behind the hard fence: compare what has come since settle(), and add it to its report."""
+        """Behind the hard fence: compare what has come since settle(), and add it to its report. Sequences only
+        now: who steps over the soft fence moves them on, and they are copied once more behind the hard one."""
         assert self._settled is not None  # noqa: S101 — the order of calls
         began = time.monotonic()
+        conclude = compare_sequences(self._sides)
         later = self._read(advance=False, after=self._settled_lsn)
         again = [self._streamed[table] for table in later.whole]
         found = self._compare_last(again, later.keys)
         report = self._settled
+        conclude(report)
         report.findings += found.findings + [one for one in self._report().differences if one not in report.findings]
         report.rows_in_block += found.rows_in_block
         report.seconds_in_block += time.monotonic() - began
