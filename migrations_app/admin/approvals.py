@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.html import format_html
 
+from migrations_app import queries
 from migrations_app.admin.listing import Empty, Listed, titled
 from migrations_app.admin.searching import Searched
 from migrations_app.admin.sight import LookOnly, TeamFilter
@@ -57,7 +58,10 @@ class ApprovalAdmin(Searched, Listed, LookOnly):
     app_searched = "migration__app"
     words_searched = Words("reason")
     list_defer = ["subject", *(f"migration__{name}" for name in LONG_FIELDS)]
-    list_prefetch = ["migration__source_region", "migration__dest_region", "requested_by", "decided_by"]
+    list_prefetch = ["requested_by", "decided_by"]
+
+    def complete(self, rows: list[Approval]) -> None:
+        queries.give_regions(approval.migration for approval in rows)
 
     def empty(self, request: HttpRequest) -> Empty:
         decided = list_of(Approval, **{StateFilter.parameter_name: "all"})

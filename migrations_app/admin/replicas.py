@@ -33,7 +33,8 @@ class SourceReplicaAdmin(Searched, WithTrail, Exported, InSight, LookOnly):
     id_searched = "migration"
     app_searched = "app"
     list_defer = ["history", "acts"]
-    list_prefetch = ["app__owner", "region"]
+    list_prefetch = ["region"]
+    file_prefetch = ["app__owner"]
     csv_columns = {
         "move": lambda replica: replica.migration_id,
         "app": lambda replica: replica.app,
