@@ -58,7 +58,7 @@ class Lean(ChangeList):
     """Reads of each row what the list shows."""
 
     model_admin: Listed
-    result_list: list[Any]
+    result_list: Any
 
     def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet[Any]:
         rows = super().get_queryset(*args, **kwargs)
@@ -66,7 +66,8 @@ class Lean(ChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        self.result_list = list(self.result_list)
+        rows = self.result_list
+        self.result_list = list(rows.only(*self.model_admin.list_only) if self.model_admin.list_only else rows)
         self.model_admin.complete(self.result_list)
 
     def url_for_result(self, result: Any) -> str:
@@ -82,6 +83,8 @@ class Listed(PlainLookups):
     show_full_result_count = False
     list_defer: Iterable[str] = ()
     """Fields that no list and no file shows: long ones."""
+    list_only: Iterable[str] = ()
+    """Fields that the list shows, where the file shows many more; empty: all but those."""
     list_prefetch: Iterable[str] = ()
     """What many rows share, such as people. Read once each; as joins they cost most of the planner's time."""
 

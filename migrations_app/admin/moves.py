@@ -40,6 +40,10 @@ class AppMigrationAdmin(Searched, Exported, InSight, LookOnly):
     app_searched = "app"
     words_searched = Words("reason", "ticket_url")
     list_defer = LONG_FIELDS
+    list_only = [
+        *("app__slug", "source_region", "dest_region", "requested_by"),
+        *("kind", "status", "current_step", "initiated_at"),
+    ]
     list_prefetch = ["requested_by"]
     file_prefetch = ["app__owner", "source_region", "dest_region"]
     csv_columns = {

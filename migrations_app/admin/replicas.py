@@ -33,6 +33,10 @@ class SourceReplicaAdmin(Searched, WithTrail, Exported, InSight, LookOnly):
     id_searched = "migration"
     app_searched = "app"
     list_defer = ["history", "acts"]
+    list_only = [
+        *("app__slug", "region", "state", "problem", "lag_bytes", "lag_seconds", "retained_bytes", "wal_status"),
+        *("size_bytes", "created_at", "review_at"),
+    ]
     list_prefetch = ["region"]
     file_prefetch = ["app__owner"]
     csv_columns = {
