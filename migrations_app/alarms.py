@@ -7,13 +7,15 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
+from django.db import connection
 from django.db.models import QuerySet
 
-from migrations_app.clock import database_now
 from migrations_app.engine.reconciler import HEARTBEAT
-from migrations_app.models import Alarm, AppMigration, Heartbeat
+from migrations_app.models import Alarm, AppMigration
 from migrations_app.models.alarm import AlarmCode
 from migrations_app.permissions import in_sight, sees_every_team
+
+_LAST_HEARD = "SELECT clock_timestamp(), (SELECT at FROM migrations_app_heartbeat WHERE name = %s)"
 
 
 def in_sight_of(viewer: User | None) -> QuerySet[Alarm]:
@@ -30,17 +32,19 @@ def now_open(viewer: User | None) -> list[Alarm]:
 
 
 def _silence() -> list[Alarm]:
-    now, heard = database_now(), Heartbeat.objects.filter(name=HEARTBEAT).first()
-    if heard and now - heard.at <= timedelta(seconds=settings.MOVES_ALARM_SECONDS):
+    with connection.cursor() as cursor:
+        cursor.execute(_LAST_HEARD, [HEARTBEAT])
+        now, heard = cursor.fetchone()
+    if heard and now - heard <= timedelta(seconds=settings.MOVES_ALARM_SECONDS):
         return []
-    how_long = f"for {(now - heard.at).total_seconds():.0f} s" if heard else "yet"
+    how_long = f"for {(now - heard).total_seconds():.0f} s" if heard else "yet"
     return [
         Alarm(
             code=AlarmCode.RECONCILER_SILENT,
             about="reconciler",
             sentence=f"The reconciler has not been heard of {how_long}.",
             hint="Start it: manage.py reconcile. Until then nobody rings for what is due or sees alarms.",
-            since=heard.at if heard else None,  # type: ignore[misc]  # never saved
+            since=heard,  # never saved
             seen_at=now,
         )
     ]

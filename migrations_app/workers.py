@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import cache
 
 import redis
 import structlog
@@ -23,12 +24,12 @@ def alive() -> Counter[str] | None:
     """For each region's slug, how many workers listen for its moves; one with none counts 0. None: Redis does not
     answer, so nobody knows. RQ keeps an idle worker on its books for eight minutes after it was killed."""
     try:
-        with _connect() as connection:
-            keys = sorted(connection.smembers(REDIS_WORKER_KEYS))
-            asking = connection.pipeline(transaction=False)
-            for key in keys:
-                asking.hget(key, "queues")
-            listening: list[bytes | None] = asking.execute()
+        connection = _connection(settings.REDIS_URL)
+        keys = sorted(connection.smembers(REDIS_WORKER_KEYS))
+        asking = connection.pipeline(transaction=False)
+        for key in keys:
+            asking.hget(key, "queues")
+        listening: list[bytes | None] = asking.execute()
     except redis.RedisError as error:
         log.warning("workers.redis_away", error=type(error).__name__)
         return None
@@ -36,9 +37,11 @@ def alive() -> Counter[str] | None:
     return Counter(queue.removeprefix(bell.PREFIX) for queue in queues if queue.startswith(bell.PREFIX))
 
 
-def _connect() -> redis.Redis:
+@cache
+def _connection(url: str) -> redis.Redis:
+    """One pool for the process; a connection of it that Redis has ended is made anew."""
     return redis.from_url(
-        settings.REDIS_URL,
+        url,
         socket_connect_timeout=PATIENCE_SECONDS,
         socket_timeout=PATIENCE_SECONDS,
         retry=Retry(NoBackoff(), 0),

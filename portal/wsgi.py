@@ -1,4 +1,6 @@
+import gc
 import os
+from importlib import import_module
 
 from django.conf import settings
 from django.core.wsgi import get_wsgi_application
@@ -7,3 +9,8 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portal.settings")
 # Nobody waits longer for a page or a call. Workers, which copy and compare for hours, have no such limit.
 settings.DATABASES["default"]["OPTIONS"]["options"] += f" -c statement_timeout={settings.WEB_STATEMENT_SECONDS}s"
 application = get_wsgi_application()
+# What is loaded now stays as long as the process. The collector would look through all of it again and again, for a
+# tenth of a second each time, in the middle of somebody's page.
+import_module(settings.ROOT_URLCONF)
+gc.collect()
+gc.freeze()

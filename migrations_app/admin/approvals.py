@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.html import format_html
 
+from migrations_app import queries
 from migrations_app.admin.listing import Empty, Listed, titled
 from migrations_app.admin.searching import Searched
 from migrations_app.admin.sight import LookOnly, TeamFilter
@@ -17,7 +18,6 @@ from migrations_app.dashboard.consent import asked_by, time_limit
 from migrations_app.dashboard.display import NOTHING, badge, link, list_of, page_of, route_column, time_column
 from migrations_app.dashboard.viewer import user_of
 from migrations_app.models import AppMigration, Approval
-from migrations_app.models.app_migration import LONG_FIELDS
 from migrations_app.models.words import Words
 from migrations_app.permissions import in_sight, sees_every_team
 from migrations_app.states import ApprovalState
@@ -56,8 +56,14 @@ class ApprovalAdmin(Searched, Listed, LookOnly):
     id_searched = "migration"
     app_searched = "migration__app"
     words_searched = Words("reason")
-    list_defer = ["subject", *(f"migration__{name}" for name in LONG_FIELDS)]
-    list_prefetch = ["migration__source_region", "migration__dest_region", "requested_by", "decided_by"]
+    list_only = [
+        *("migration__app__slug", "migration__source_region", "migration__dest_region", "migration__status"),
+        *("act", "state", "reason", "requested_by", "requested_at", "expires_at", "decided_by"),
+    ]
+    list_prefetch = ["requested_by", "decided_by"]
+
+    def complete(self, rows: list[Approval]) -> None:
+        queries.give_regions(approval.migration for approval in rows)
 
     def empty(self, request: HttpRequest) -> Empty:
         decided = list_of(Approval, **{StateFilter.parameter_name: "all"})

@@ -12,7 +12,7 @@ from django.urls import URLPattern, path
 from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 
-from migrations_app import actions, permissions
+from migrations_app import actions, permissions, queries
 from migrations_app.admin.listing import Empty, Listed
 from migrations_app.admin.searching import Searched
 from migrations_app.admin.sight import LookOnly
@@ -55,7 +55,7 @@ class DeliveryAdmin(Searched, Listed, LookOnly):
     list_display = ["when", "subscription", "type", "move", "state_shown", "attempts", "answer", "last_error"]
     list_filter = [StateFilter, ("subscription", SubscriptionFilter)]
     list_defer = ["payload", *(f"migration__{name}" for name in LONG_FIELDS)]
-    list_prefetch = ["subscription", "migration__app", "migration__source_region", "migration__dest_region"]
+    list_prefetch = ["subscription", "migration__app"]
     search_fields = ["migration__id", "migration__app__slug"]
     search_help_text = "App, or id of the move."
     id_searched = "migration"
@@ -75,6 +75,9 @@ class DeliveryAdmin(Searched, Listed, LookOnly):
         "webhook_id",
         "said",
     ]
+
+    def complete(self, rows: list[OutboxMessage]) -> None:
+        queries.give_regions(message.migration for message in rows)
 
     def empty(self, request: HttpRequest) -> Empty:
         return Empty("Nothing was to be told yet.")

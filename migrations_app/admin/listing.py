@@ -19,6 +19,7 @@ from django.utils import timezone
 
 from migrations_app import spreadsheet
 from migrations_app.admin.lookups import PlainLookups
+from migrations_app.dashboard.display import page_of
 
 MOST_LISTED = 2_000
 """Of a longer list only these are counted and can be leafed through; as a file there are all."""
@@ -57,10 +58,20 @@ class Lean(ChangeList):
     """Reads of each row what the list shows."""
 
     model_admin: Listed
+    result_list: Any
 
     def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet[Any]:
         rows = super().get_queryset(*args, **kwargs)
         return rows.defer(*self.model_admin.list_defer).prefetch_related(*self.model_admin.list_prefetch)
+
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        rows = self.result_list
+        self.result_list = list(rows.only(*self.model_admin.list_only) if self.model_admin.list_only else rows)
+        self.model_admin.complete(self.result_list)
+
+    def url_for_result(self, result: Any) -> str:
+        return page_of(result)
 
 
 class Listed(PlainLookups):
@@ -72,13 +83,18 @@ class Listed(PlainLookups):
     show_full_result_count = False
     list_defer: Iterable[str] = ()
     """Fields that no list and no file shows: long ones."""
+    list_only: Iterable[str] = ()
+    """Fields that the list shows, where the file shows many more; empty: all but those."""
     list_prefetch: Iterable[str] = ()
-    """What many rows share: regions, people, teams. Read once each; as joins they cost most of the planner's time."""
+    """What many rows share, such as people. Read once each; as joins they cost most of the planner's time."""
 
     @property
     def list_title(self) -> str:
         """What the list is called on the pages."""
         return str(self.opts.verbose_name_plural).capitalize()
+
+    def complete(self, rows: list[Any]) -> None:
+        """Gives the rows of a page what it shows of them and the query has not read."""
 
     def empty(self, request: HttpRequest) -> Empty:
         """Of the list as it is before anything is filtered or searched for."""
@@ -110,6 +126,8 @@ class Exported(Listed):
 
     csv_columns: dict[str, Callable[[Any], object]] = {}
     """The file's header, and what stands below it for a row."""
+    file_prefetch: Iterable[str] = ()
+    """What the file shows of a row and the query of the list does not read."""
     formats = {"csv": "Export as CSV"}
     """By the last word of the file's address: what its link says."""
     content_types = {"csv": "text/csv; charset=utf-8"}
@@ -148,7 +166,7 @@ class Exported(Listed):
         if kind not in self.formats:
             raise BadRequest(f"There is no format {kind}.")
         try:
-            rows = self.get_changelist_instance(request).queryset
+            rows = self.get_changelist_instance(request).queryset.prefetch_related(*self.file_prefetch)
         except IncorrectLookupParameters as error:
             raise BadRequest("These are no filters of the list.") from error
         name = f"{self.file_name}-{timezone.localdate():%Y-%m-%d}.{kind}"

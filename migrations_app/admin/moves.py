@@ -10,7 +10,7 @@ from django.urls import URLPattern, path
 from migrations_app import queries
 from migrations_app.admin.listing import Empty, Exported, titled
 from migrations_app.admin.searching import Searched
-from migrations_app.admin.sight import InSight, LookOnly, TeamFilter
+from migrations_app.admin.sight import InSight, LookOnly, RegionFilter, TeamFilter
 from migrations_app.dashboard import move_page
 from migrations_app.dashboard.confirming import confirm
 from migrations_app.dashboard.display import NOTHING, badge, list_of, route_column, time_column, who
@@ -29,8 +29,8 @@ class AppMigrationAdmin(Searched, Exported, InSight, LookOnly):
     list_filter = [
         "status",
         "kind",
-        ("source_region", titled("source", admin.RelatedFieldListFilter)),
-        ("dest_region", titled("destination", admin.RelatedFieldListFilter)),
+        ("source_region", titled("source", RegionFilter)),
+        ("dest_region", titled("destination", RegionFilter)),
         ("app__owner", TeamFilter),
         ("initiated_at", titled("asked for", admin.DateFieldListFilter)),
     ]
@@ -40,7 +40,12 @@ class AppMigrationAdmin(Searched, Exported, InSight, LookOnly):
     app_searched = "app"
     words_searched = Words("reason", "ticket_url")
     list_defer = LONG_FIELDS
-    list_prefetch = ["app__owner", "source_region", "dest_region", "requested_by"]
+    list_only = [
+        *("app__slug", "source_region", "dest_region", "requested_by"),
+        *("kind", "status", "current_step", "initiated_at"),
+    ]
+    list_prefetch = ["requested_by"]
+    file_prefetch = ["app__owner", "source_region", "dest_region"]
     csv_columns = {
         "move": lambda move: move.pk,
         "app": lambda move: move.app,
@@ -63,6 +68,9 @@ class AppMigrationAdmin(Searched, Exported, InSight, LookOnly):
 
     def empty(self, request: HttpRequest) -> Empty:
         return Empty("No app that you see was ever moved.", "Apps", list_of(App))
+
+    def complete(self, rows: list[AppMigration]) -> None:
+        queries.give_regions(rows)
 
     def get_urls(self) -> list[URLPattern]:
         pages = [

@@ -33,7 +33,12 @@ class SourceReplicaAdmin(Searched, WithTrail, Exported, InSight, LookOnly):
     id_searched = "migration"
     app_searched = "app"
     list_defer = ["history", "acts"]
-    list_prefetch = ["app__owner", "region"]
+    list_only = [
+        *("app__slug", "region", "state", "problem", "lag_bytes", "lag_seconds", "retained_bytes", "wal_status"),
+        *("size_bytes", "created_at", "review_at"),
+    ]
+    list_prefetch = ["region"]
+    file_prefetch = ["app__owner"]
     csv_columns = {
         "move": lambda replica: replica.migration_id,
         "app": lambda replica: replica.app,

@@ -25,6 +25,8 @@ class NeverDeleted(admin.ModelAdmin):
 class LookOnly(NeverDeleted):
     """Nothing is added or changed by a form; moves and replicas change by actions alone."""
 
+    preserve_filters = False  # they are for the way back from a form; Django resolves the address of every row for them
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -37,6 +39,18 @@ class InSight(admin.ModelAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return in_sight(super().get_queryset(request), user_of(request))
+
+
+_REGIONS = "_regions_to_choose"
+
+
+class RegionFilter(admin.RelatedFieldListFilter):
+    """By a region; all such filters of a list read the regions once."""
+
+    def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> Any:
+        if not hasattr(request, _REGIONS):
+            setattr(request, _REGIONS, super().field_choices(field, request, model_admin))
+        return getattr(request, _REGIONS)
 
 
 class TeamFilter(admin.RelatedFieldListFilter):

@@ -94,7 +94,7 @@ class Chart:
     def sorted_points(self) -> list[Point]:
         return sorted((Point(*point) for point in self.points), key=lambda point: point.at)
 
-    @property
+    @cached_property
     def description(self) -> str:
         """What the drawing shows, in a sentence."""
         points = self.sorted_points

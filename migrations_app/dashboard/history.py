@@ -166,7 +166,7 @@ class Map:
             for move in self.moves
         ]
 
-    @property
+    @cached_property
     def attempts(self) -> list[Switch]:
         """The failures, where the app stayed."""
         return [
@@ -181,7 +181,7 @@ class Map:
             if move.initiated_at >= self._first and move.source_region in self.regions
         ]
 
-    @property
+    @cached_property
     def description(self) -> str:
         """The map in a sentence."""
         stays = "; ".join(f"{stay.region} from {moment(stay.since)}" for stay in self.stays[-5:])

@@ -29,7 +29,7 @@ from migrations_app.dashboard.viewer import user_of
 from migrations_app.engine.plan import plan_of
 from migrations_app.models import AppMigration, AuditEvent
 from migrations_app.permissions import Verb
-from migrations_app.states import REPLICA_OPEN, TERMINAL, Status, Step
+from migrations_app.states import REPLICA_OPEN, TERMINAL, ApprovalState, Status, Step
 
 
 def page(request: HttpRequest, move: AppMigration, site: AdminSite) -> TemplateResponse:
@@ -59,11 +59,12 @@ def news(request: HttpRequest, move_id: UUID, site: AdminSite) -> HttpResponse:
 def _live(user: User, move: AppMigration) -> Live:
     now = database_now()
     runs, asked = list(move.step_runs.order_by("id")), queries.approvals_of(move)
-    offers = queries.offers(move, user=user)
+    waiting = next((approval for approval in asked if approval.state == ApprovalState.OPEN), None)
+    offers = queries.offers_about(move, waiting, now, user=user)
     is_over = move.status in TERMINAL
     head = {
         "move": move,
-        "standing": standing(move, runs, asked, now),
+        "standing": standing(move, runs, asked, waiting, now),
         "way_back": way_back(move, now),
         "buttons": buttons_of(move, user, offers),
         "elsewhere": None if is_over else sides(move, runs),

@@ -7,7 +7,8 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet
 
-from migrations_app.dashboard.display import list_of
+from migrations_app import queries
+from migrations_app.dashboard.display import list_of, page_of
 from migrations_app.dashboard.last_moves import blocked_chart, move_rows
 from migrations_app.dashboard.regions_now import regions_now
 from migrations_app.models import App, AppMigration, Region, SourceReplica
@@ -18,7 +19,7 @@ MOST_SHOWN = 20
 LAST_MOVES = 12
 _LISTED = 8
 _LISTED_FIELDS = (
-    *("app__slug", "source_region__slug", "dest_region__slug", "requested_by__username"),
+    *("app__slug", "source_region", "dest_region", "requested_by__username"),
     *("kind", "status", "current_step", "initiated_at", "writes_blocked_at", "writes_unblocked_at"),
 )
 
@@ -28,19 +29,25 @@ def about(region: Region, viewer: User) -> dict[str, Any]:
     to it, its `last` moves, a `chart` of how long they blocked writes, and addresses of the lists that have all."""
     [now] = regions_now([region], viewer)
     replicas = in_sight(SourceReplica.objects.filter(region=region, state__in=REPLICA_OPEN), viewer)
-    replicas = replicas.select_related("app", "migration__dest_region").only(
-        "app__slug", "migration__dest_region__slug"
-    )
+    kept = replicas.select_related("app", "migration").only(
+        "app__slug", "migration__source_region", "migration__dest_region"
+    )[:MOST_SHOWN]
     moves = _moves(region, viewer)
     active = list(moves.filter(status__in=ACTIVE)[:MOST_SHOWN])
     last = list(moves.exclude(status__in=ACTIVE)[:LAST_MOVES])
+    queries.give_regions([*active, *last, *(replica.migration for replica in kept)])
     return {
         "now": now,
         "tone": now.tone,
         "sees_all": sees_every_team(viewer),
-        "apps_there": visible_apps(viewer).filter(region=region)[:MOST_SHOWN],
+        "apps_there": [
+            {"name": app.slug, "url": page_of(app)}
+            for app in visible_apps(viewer).filter(region=region).only("slug")[:MOST_SHOWN]
+        ],
         "apps_url": list_of(App, region__id__exact=region.pk),
-        "replicas_there": replicas[:MOST_SHOWN],
+        "replicas_there": [
+            {"app": replica.app, "url": page_of(replica), "lives_in": replica.migration.dest_region} for replica in kept
+        ],
         "replicas_url": list_of(SourceReplica, region__id__exact=region.pk, state__in=",".join(sorted(REPLICA_OPEN))),
         "active": move_rows(active),
         "last": move_rows(last[:_LISTED]),
@@ -51,7 +58,6 @@ def about(region: Region, viewer: User) -> dict[str, Any]:
 
 
 def _moves(region: Region, viewer: User) -> QuerySet[AppMigration]:
-    """From and to it, the newest first."""
+    """From and to it, the newest first. They lack their regions: queries.give_regions()."""
     either = AppMigration.objects.filter(Q(source_region=region) | Q(dest_region=region))
-    moves = in_sight(either, viewer).select_related("app", "source_region", "dest_region", "requested_by")
-    return moves.only(*_LISTED_FIELDS)
+    return in_sight(either, viewer).select_related("app", "requested_by").only(*_LISTED_FIELDS)

@@ -18,14 +18,15 @@ from migrations_app.states import STARTS, ApprovalState, ReplicaState, RunStatus
 _BEGINS = "It begins as soon as a worker takes it."
 
 
-def standing(move: AppMigration, runs: list[StepRun], asked: list[Approval], now: datetime) -> dict[str, Any]:
+def standing(
+    move: AppMigration, runs: list[StepRun], asked: list[Approval], waiting: Approval | None, now: datetime
+) -> dict[str, Any]:
     """`badge, tone, sentence, since, stopped, ends, next_try, people, nothing_to_press, notes, error`.
 
     `since`, `stopped` and `ends` are times that the sentence goes on with, or None. The notes are about approvals: what
-    waits for one, and which became void. `asked`: every request for consent about it.
+    waits for one, and which became void. `asked`: every request for consent about it; `waiting`: the open one.
     """
     run = runs[-1] if runs and runs[-1].ended_at is None else None
-    waiting = next((approval for approval in asked if approval.state == ApprovalState.OPEN), None)
     seconds = estimates.time_left(move, run, now) if move.status == Status.RUNNING else None
     return {
         "badge": badge(move.status),

@@ -9,7 +9,7 @@ from django.db.models.functions import Now
 from migrations_app import rules
 from migrations_app.models import names
 from migrations_app.models.region import Region
-from migrations_app.states import REPLICA_OPEN, TERMINAL, Kind
+from migrations_app.states import ACTIVE, REPLICA_OPEN, Kind
 from migrations_app.window import windows_meet
 
 MOVED_FIELDS = ("region", "database", "blobs", "program", "hostname", "port")
@@ -82,7 +82,7 @@ class App(models.Model):
             app=self,
             dest=dest,
             kind=kind,
-            active=self.migrations.exclude(status__in=TERMINAL).first(),
+            active=self.migrations.filter(status__in=ACTIVE).first(),
             windows_meet=self.region == dest or windows_meet(self.region.window, dest.window),
             replica=self.source_replicas.filter(state__in=REPLICA_OPEN).select_related("region").first(),
         )
