@@ -240,7 +240,9 @@ def test_a_reverse_that_took_over_and_failed_can_be_asked_for_again(
     assert shop.sql(us, "SELECT count(*) FROM item") == [(501,)]
 
 
-@pytest.mark.parametrize("end", ["aborted before it begins", "failed at its start"])
+@pytest.mark.parametrize(
+    "end", ["aborted before it begins", pytest.param("failed at its start", marks=pytest.mark.slow)]
+)
 def test_a_reverse_that_took_over_and_ends_at_once_opens_the_writes_that_it_found_blocked(
     app: App, regions: Regions, monkeypatch: pytest.MonkeyPatch, end: str
 ) -> None:

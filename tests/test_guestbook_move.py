@@ -107,7 +107,7 @@ def test_there_and_back_under_traffic_without_losing_a_write_or_a_read(app: App,
             for step in SNAPSHOT[: SNAPSHOT.index(PIVOT) + 1]
         ),
         ("failed", Step.RESTORING_DATA),
-        ("failed", PIVOT),
+        pytest.param("failed", PIVOT, marks=pytest.mark.slow),
     ],
 )
 def test_undone_at_any_step_before_the_pivot_nothing_is_left(

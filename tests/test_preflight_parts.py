@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
 from django.conf import LazySettings
@@ -15,9 +15,19 @@ from migrations_app.move import bucket, host
 from migrations_app.preflight import look, parts
 from migrations_app.states import Act
 from tests.conftest import Shop
+from tests.guestbook import GuestBook, deployed
 from tests.test_preflight import KEYED, found, one, problems, row_of
 
 GONE = "http://127.0.0.1:1"
+
+
+@pytest.fixture(scope="module")
+def guestbook(tmp_path_factory: pytest.TempPathFactory) -> Iterator[GuestBook]:
+    """One for all of them: it is only looked at."""
+    with deployed(tmp_path_factory.mktemp("secrets")) as book:
+        yield book
+    for admin_url in now.EDGE_ADMIN_URLS:
+        edge.remove(admin_url, book.name)
 
 
 def test_a_bucket_that_is_not_there(app: App) -> None:
@@ -33,6 +43,7 @@ def test_a_bucket_that_is_taken_at_the_destination(app: App, eu: Region) -> None
     blobs.write_text(f"{path}/one", "of somebody")
     assert problems(found(app)) == [("PF702", "fail")]
     assert blobs.read_text(f"{path}/one") == "of somebody"
+    blobs.purge(path)
 
 
 def test_a_store_that_is_away_hides_nothing(app: App, us: Region) -> None:

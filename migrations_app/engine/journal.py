@@ -22,6 +22,7 @@ from django.db.models.functions import Coalesce, JSONObject, Now
 from migrations_app.engine.lease import Lease, now
 from migrations_app.errors import AbortRequested, LeaseLost, TransientError
 from migrations_app.models import App, AppMigration, StepRun
+from migrations_app.models.app_migration import LONG_FIELDS
 from migrations_app.move import Move
 from migrations_app.progress import Details, Meter
 from migrations_app.states import Direction, RunStatus, Status, Step
@@ -187,6 +188,7 @@ class Journal(Move):
             row = (
                 AppMigration.objects.select_for_update(no_key=True)
                 .filter(pk=self.lease.pk, fencing_token=self.lease.token)
+                .defer(*LONG_FIELDS)
                 .first()
             )
             if row is None:
