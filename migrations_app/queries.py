@@ -88,7 +88,11 @@ def destinations(wanted: App) -> list[tuple[Region, list[Blocker]]]:
 def move(move_id: UUID | str, *, viewer: User | None) -> AppMigration:
     rows = in_sight(AppMigration.objects.all(), viewer)
     try:
-        found = rows.select_related("app", "source_replica", "requested_by", "reverses").get(pk=move_id)
+        found = (
+            rows.select_related("app", "source_replica", "requested_by", "reverses")
+            .defer(*(f"reverses__{field}" for field in LONG_FIELDS))
+            .get(pk=move_id)
+        )
     except (AppMigration.DoesNotExist, ValidationError):
         raise no_such_move(move_id) from None
     # As joins, its five regions would take the planner longer than all the rest of a page's questions.

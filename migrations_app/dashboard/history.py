@@ -21,7 +21,7 @@ LANE, BAR = 34, 18
 """Heights in pixels: of a lane, and of a stay in its middle."""
 _SHORTEST = 3.0
 """Of a bar, so that it is seen."""
-MOST = 16
+MOST = 8
 """Of the switches, the last ones: more than a map can show."""
 
 

@@ -15,7 +15,7 @@ from migrations_app.models import App, AppMigration, Region, SourceReplica
 from migrations_app.permissions import in_sight, sees_every_team, visible_apps
 from migrations_app.states import ACTIVE, REPLICA_OPEN
 
-MOST_SHOWN = 20
+MOST_SHOWN = 10
 LAST_MOVES = 12
 _LISTED = 8
 _LISTED_FIELDS = (

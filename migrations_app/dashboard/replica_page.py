@@ -19,7 +19,7 @@ from migrations_app.permissions import Verb
 from migrations_app.states import ReplicaState
 
 _TOO_FEW = "It is measured every five minutes: a line needs three of them."
-_MOST_POINTS = 60
+_MOST_POINTS = 40
 
 
 def about(replica: SourceReplica, viewer: User) -> dict[str, Any]:
