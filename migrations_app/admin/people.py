@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import Count, QuerySet
 from django.http import HttpRequest, HttpResponse
 
+from migrations_app.admin.listing import Listed
 from migrations_app.admin.lookups import PlainLookups
 from migrations_app.admin.recording import Recorded
 from migrations_app.admin.sight import NeverDeleted
@@ -28,6 +29,7 @@ admin.site.unregister([User, Group])
 class PersonAdmin(WithTrail, Recorded, NeverDeleted, PlainLookups, UserAdmin):
     """Who leaves is made inactive: the audit trail names them. Only a superuser makes or changes a superuser."""
 
+    list_per_page = Listed.list_per_page
     list_display = ["username", "email", "roles", "teams", "is_active", "is_superuser", "last_login"]
     list_filter = ["is_active", "is_superuser", "groups"]
     values_recorded = _FLAGS
