@@ -64,7 +64,6 @@ def reverse_of(move: AppMigration, actor: User | None, reason: str) -> AppMigrat
         reverses=move,
         requested_by=actor,
         reason=reason,
-        status=Status.QUEUED,
     )
 
 

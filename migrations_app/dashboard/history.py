@@ -22,7 +22,7 @@ LANE, BAR = 34, 18
 _SHORTEST = 3.0
 """Of a bar, so that it is seen."""
 MOST = 8
-"""Of the switches, the last ones: more than a map can show."""
+"""Of the switches, the last ones: the page links to all the moves."""
 
 
 class Stay(NamedTuple):
