@@ -161,9 +161,10 @@ def open_approvals(*, viewer: User | None) -> list[Approval]:
     )
 
 
-def give_regions(moves: Iterable[AppMigration]) -> list[Region]:
-    """Every region; the moves share them, in the place of a copy for each end of each."""
-    regions = {region.pk: region for region in Region.objects.all()}
+def give_regions(moves: Iterable[AppMigration], known: Iterable[Region] | None = None) -> list[Region]:
+    """Every region, those that are `known` or read now; the moves share them, in the place of a copy for each end of
+    each."""
+    regions = {region.pk: region for region in (Region.objects.all() if known is None else known)}
     for row in moves:
         row.source_region, row.dest_region = regions[row.source_region_id], regions[row.dest_region_id]
     return list(regions.values())

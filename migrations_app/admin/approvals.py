@@ -8,14 +8,13 @@ from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.utils.html import format_html
 
 from migrations_app import queries
 from migrations_app.admin.listing import Empty, Listed, titled
 from migrations_app.admin.searching import Searched
-from migrations_app.admin.sight import LookOnly, TeamFilter
+from migrations_app.admin.sight import LookOnly, TeamFilter, regions_of
 from migrations_app.dashboard.consent import asked_by, time_limit
-from migrations_app.dashboard.display import NOTHING, badge, link, list_of, page_of, route_column, time_column
+from migrations_app.dashboard.display import NOTHING, badge, link, list_of, markup, page_of, route_column, time_column
 from migrations_app.dashboard.viewer import user_of
 from migrations_app.models import AppMigration, Approval
 from migrations_app.models.words import Words
@@ -50,7 +49,7 @@ class ApprovalAdmin(Searched, Listed, LookOnly):
     list_display = ["move", "act", "state_shown", "asked_by", "reason", "limit", "decider"]
     list_display_links = None
     list_filter = [StateFilter, "act", ("migration__app__owner", TeamFilter), _ASKED]
-    list_select_related = ["migration__app"]
+    list_select_related = ["migration__app", "requested_by", "decided_by"]
     search_fields = ["migration__app__slug", "migration__id", "reason"]
     search_help_text = "App, id of the move, or words of the reason."
     id_searched = "migration"
@@ -58,12 +57,11 @@ class ApprovalAdmin(Searched, Listed, LookOnly):
     words_searched = Words("reason")
     list_only = [
         *("migration__app__slug", "migration__source_region", "migration__dest_region", "migration__status"),
-        *("act", "state", "reason", "requested_by", "requested_at", "expires_at", "decided_by"),
+        *("act", "state", "reason", "requested_by__username", "requested_at", "expires_at", "decided_by__username"),
     ]
-    list_prefetch = ["requested_by", "decided_by"]
 
-    def complete(self, rows: list[Approval]) -> None:
-        queries.give_regions(approval.migration for approval in rows)
+    def complete(self, request: HttpRequest, rows: list[Approval]) -> None:
+        queries.give_regions((approval.migration for approval in rows), regions_of(request))
 
     def empty(self, request: HttpRequest) -> Empty:
         decided = list_of(Approval, **{StateFilter.parameter_name: "all"})
@@ -89,7 +87,7 @@ class ApprovalAdmin(Searched, Listed, LookOnly):
     @admin.display(description="move", ordering="migration__app__slug")
     def move(self, approval: Approval) -> str:
         move = approval.migration
-        return link(move, format_html("{}: {}", move.app, route_column(move)))
+        return link(move, markup("{}: {}", move.app, route_column(move)))
 
     @admin.display(description="state", ordering="state")
     def state_shown(self, approval: Approval) -> str:
@@ -97,12 +95,12 @@ class ApprovalAdmin(Searched, Listed, LookOnly):
 
     @admin.display(description="asked for by", ordering="requested_at")
     def asked_by(self, approval: Approval) -> str:
-        return format_html("{}, {}", asked_by(approval), time_column(approval.requested_at))
+        return markup("{}, {}", asked_by(approval), time_column(approval.requested_at))
 
     @admin.display(description="time limit", ordering="expires_at")
     def limit(self, approval: Approval) -> str:
         limit = time_limit(approval)
-        return format_html("{} {}", limit[0], time_column(limit[1])) if limit else NOTHING
+        return markup("{} {}", limit[0], time_column(limit[1])) if limit else NOTHING
 
     @admin.display(description="decided by", ordering="decided_by__username")
     def decider(self, approval: Approval) -> str:

@@ -9,7 +9,6 @@ from django.db import transaction
 from django.db.models import OuterRef, QuerySet, Subquery
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
-from django.utils.html import format_html
 
 from migrations_app import permissions, rules
 from migrations_app.admin.listing import Empty, Exported
@@ -18,7 +17,7 @@ from migrations_app.admin.recording import Recorded
 from migrations_app.admin.sight import NeverDeleted, TeamFilter
 from migrations_app.admin.trail import WithTrail
 from migrations_app.dashboard.app_page import about
-from migrations_app.dashboard.display import NOTHING, badge
+from migrations_app.dashboard.display import NOTHING, badge, markup
 from migrations_app.dashboard.viewer import user_of
 from migrations_app.models import App, AppMigration, SourceReplica
 from migrations_app.permissions import Verb
@@ -122,4 +121,4 @@ class AppAdmin(ReadFirst, WithTrail, Recorded, Exported, NeverDeleted):
         if not app.active_move:
             return NOTHING
         page = reverse("admin:migrations_app_appmigration_change", args=[app.active_move])
-        return format_html('<a href="{}">{}</a>', page, badge(app.active_status))
+        return markup('<a href="{}">{}</a>', page, badge(app.active_status))

@@ -6,13 +6,12 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.html import format_html
 
 from migrations_app import audit, permissions
 from migrations_app.admin.listing import Empty, Exported
 from migrations_app.admin.searching import Searched, WordFilter
 from migrations_app.admin.sight import InSight, LookOnly
-from migrations_app.dashboard.display import NOTHING, list_of, time_column, unbroken
+from migrations_app.dashboard.display import NOTHING, list_of, markup, time_column, unbroken
 from migrations_app.dashboard.viewer import user_of
 from migrations_app.models import App, AuditEvent
 from migrations_app.models.words import Words
@@ -60,7 +59,7 @@ class AuditEventAdmin(Searched, Exported, InSight, LookOnly):
         if event.migration_id is None:
             return event.target or NOTHING
         page = reverse("admin:migrations_app_appmigration_change", args=[event.migration_id])
-        return format_html('<a href="{}" class="unbroken">{}</a>', page, event.target)
+        return markup('<a href="{}" class="unbroken">{}</a>', page, event.target)
 
     @admin.display(description="from → to")
     def change(self, event: AuditEvent) -> str:

@@ -9,15 +9,14 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path
-from django.utils.html import format_html
 from django.views.decorators.http import require_POST
 
 from migrations_app import actions, permissions, queries
 from migrations_app.admin.listing import Empty, Listed
 from migrations_app.admin.searching import Searched
-from migrations_app.admin.sight import LookOnly
+from migrations_app.admin.sight import LookOnly, regions_of
 from migrations_app.dashboard.confirming import as_http
-from migrations_app.dashboard.display import NOTHING, badge, link, page_of, time_column
+from migrations_app.dashboard.display import NOTHING, badge, link, markup, page_of, time_column
 from migrations_app.dashboard.viewer import user_of
 from migrations_app.errors import Refused
 from migrations_app.models import OutboxMessage
@@ -76,8 +75,8 @@ class DeliveryAdmin(Searched, Listed, LookOnly):
         "said",
     ]
 
-    def complete(self, rows: list[OutboxMessage]) -> None:
-        queries.give_regions(message.migration for message in rows)
+    def complete(self, request: HttpRequest, rows: list[OutboxMessage]) -> None:
+        queries.give_regions((message.migration for message in rows), regions_of(request))
 
     def empty(self, request: HttpRequest) -> Empty:
         return Empty("Nothing was to be told yet.")
@@ -155,4 +154,4 @@ class DeliveryAdmin(Searched, Listed, LookOnly):
     def said(self, message: OutboxMessage) -> str:
         if message.payload is None:
             return "It is put together at the first try."
-        return format_html('<pre class="said">{}</pre>', json.dumps(message.payload, indent=2, ensure_ascii=False))
+        return markup('<pre class="said">{}</pre>', json.dumps(message.payload, indent=2, ensure_ascii=False))

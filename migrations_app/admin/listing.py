@@ -18,8 +18,7 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 
 from migrations_app import spreadsheet
-from migrations_app.admin.lookups import PlainLookups
-from migrations_app.dashboard.display import page_of
+from migrations_app.admin.drawing import Drawn, DrawnList
 
 MOST_LISTED = 2_000
 """Of a longer list only these are counted and can be leafed through; as a file there are all."""
@@ -54,7 +53,7 @@ def titled(title: str, kind: type[admin.FieldListFilter]) -> type[admin.FieldLis
     return Titled
 
 
-class Lean(ChangeList):
+class Lean(Drawn):
     """Reads of each row what the list shows."""
 
     model_admin: Listed
@@ -68,13 +67,10 @@ class Lean(ChangeList):
         super().get_results(request)
         rows = self.result_list
         self.result_list = list(rows.only(*self.model_admin.list_only) if self.model_admin.list_only else rows)
-        self.model_admin.complete(self.result_list)
-
-    def url_for_result(self, result: Any) -> str:
-        return page_of(result)
+        self.model_admin.complete(request, self.result_list)
 
 
-class Listed(PlainLookups):
+class Listed(DrawnList):
     """The list's template is templates/admin/change_list.html."""
 
     list_per_page = 30
@@ -93,7 +89,7 @@ class Listed(PlainLookups):
         """What the list is called on the pages."""
         return str(self.opts.verbose_name_plural).capitalize()
 
-    def complete(self, rows: list[Any]) -> None:
+    def complete(self, request: HttpRequest, rows: list[Any]) -> None:
         """Gives the rows of a page what it shows of them and the query has not read."""
 
     def empty(self, request: HttpRequest) -> Empty:

@@ -10,7 +10,7 @@ from django.urls import URLPattern, path
 from migrations_app import queries
 from migrations_app.admin.listing import Empty, Exported, titled
 from migrations_app.admin.searching import Searched
-from migrations_app.admin.sight import InSight, LookOnly, RegionFilter, TeamFilter
+from migrations_app.admin.sight import InSight, LookOnly, RegionFilter, TeamFilter, regions_of
 from migrations_app.dashboard import move_page
 from migrations_app.dashboard.confirming import confirm
 from migrations_app.dashboard.display import NOTHING, badge, list_of, route_column, time_column, who
@@ -34,17 +34,16 @@ class AppMigrationAdmin(Searched, Exported, InSight, LookOnly):
         ("app__owner", TeamFilter),
         ("initiated_at", titled("asked for", admin.DateFieldListFilter)),
     ]
-    list_select_related = ["app"]
+    list_select_related = ["app", "requested_by"]
     search_fields = ["id", "app__slug", "reason", "ticket_url"]
     search_help_text = "App, id of the move, words of reason or ticket."
     app_searched = "app"
     words_searched = Words("reason", "ticket_url")
     list_defer = LONG_FIELDS
     list_only = [
-        *("app__slug", "source_region", "dest_region", "requested_by"),
+        *("app__slug", "source_region", "dest_region", "requested_by__username"),
         *("kind", "status", "current_step", "initiated_at"),
     ]
-    list_prefetch = ["requested_by"]
     file_prefetch = ["app__owner", "source_region", "dest_region"]
     csv_columns = {
         "move": lambda move: move.pk,
@@ -69,8 +68,8 @@ class AppMigrationAdmin(Searched, Exported, InSight, LookOnly):
     def empty(self, request: HttpRequest) -> Empty:
         return Empty("No app that you see was ever moved.", "Apps", list_of(App))
 
-    def complete(self, rows: list[AppMigration]) -> None:
-        queries.give_regions(rows)
+    def complete(self, request: HttpRequest, rows: list[AppMigration]) -> None:
+        queries.give_regions(rows, regions_of(request))
 
     def get_urls(self) -> list[URLPattern]:
         pages = [

@@ -7,12 +7,13 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin, UserAdmin
 from django.contrib.auth.models import Group, User
+from django.contrib.postgres.expressions import ArraySubquery
 from django.db import transaction
-from django.db.models import Count, QuerySet
+from django.db.models import Count, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 
+from migrations_app.admin.drawing import DrawnList
 from migrations_app.admin.listing import Listed
-from migrations_app.admin.lookups import PlainLookups
 from migrations_app.admin.recording import Recorded
 from migrations_app.admin.sight import NeverDeleted
 from migrations_app.admin.trail import WithTrail
@@ -26,7 +27,7 @@ admin.site.unregister([User, Group])
 
 
 @admin.register(User)
-class PersonAdmin(WithTrail, Recorded, NeverDeleted, PlainLookups, UserAdmin):
+class PersonAdmin(WithTrail, Recorded, NeverDeleted, DrawnList, UserAdmin):
     """Who leaves is made inactive: the audit trail names them. Only a superuser makes or changes a superuser."""
 
     list_per_page = Listed.list_per_page
@@ -35,7 +36,8 @@ class PersonAdmin(WithTrail, Recorded, NeverDeleted, PlainLookups, UserAdmin):
     values_recorded = _FLAGS
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
-        return super().get_queryset(request).prefetch_related("groups")
+        names = Group.objects.filter(user=OuterRef("pk")).order_by("name").values("name")
+        return super().get_queryset(request).annotate(group_names=ArraySubquery(names))
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> list[str]:
         last = ["last_login", "date_joined"]
@@ -54,16 +56,16 @@ class PersonAdmin(WithTrail, Recorded, NeverDeleted, PlainLookups, UserAdmin):
         return {"target": f"user {obj}"}
 
     @admin.display
-    def roles(self, user: User) -> str:
-        return ", ".join(group.name for group in user.groups.all() if group.name in ROLES) or NOTHING
+    def roles(self, user: Any) -> str:
+        return ", ".join(name for name in user.group_names if name in ROLES) or NOTHING
 
     @admin.display
-    def teams(self, user: User) -> str:
-        return ", ".join(group.name for group in user.groups.all() if group.name not in ROLES) or NOTHING
+    def teams(self, user: Any) -> str:
+        return ", ".join(name for name in user.group_names if name not in ROLES) or NOTHING
 
 
 @admin.register(Group)
-class TeamAdmin(WithTrail, Recorded, PlainLookups, GroupAdmin):
+class TeamAdmin(WithTrail, Recorded, DrawnList, GroupAdmin):
     """Teams, and the five roles, which stay and keep their names. What a group may do only a superuser changes, and
     the roles with it."""
 

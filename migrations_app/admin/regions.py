@@ -8,7 +8,6 @@ from django.contrib.admin.widgets import AdminTextareaWidget
 from django.db.models import TextField
 from django.http import HttpRequest
 from django.urls import reverse
-from django.utils.html import format_html
 
 from migrations_app import spreadsheet
 from migrations_app.admin.listing import Empty, Exported, titled
@@ -16,7 +15,7 @@ from migrations_app.admin.reading import ReadFirst
 from migrations_app.admin.recording import Recorded
 from migrations_app.admin.sight import NeverDeleted
 from migrations_app.admin.trail import WithTrail
-from migrations_app.dashboard.display import unbroken
+from migrations_app.dashboard.display import markup, unbroken
 from migrations_app.dashboard.region_page import about
 from migrations_app.dashboard.regions_now import RegionNow, regions_now
 from migrations_app.dashboard.viewer import user_of
@@ -121,7 +120,7 @@ class RegionAdmin(ReadFirst, WithTrail, Recorded, Exported, NeverDeleted):
     @admin.display
     def health(self, region: Any) -> str:
         now = _now(region)
-        return format_html('<a href="{}">{}</a>', now.alarms_url, now.health_badge) if now.alarms else now.health_badge
+        return markup('<a href="{}">{}</a>', now.alarms_url, now.health_badge) if now.alarms else now.health_badge
 
     @admin.display(description="moves begin")
     def moves_begin(self, region: Region) -> str:

@@ -4,14 +4,13 @@ from typing import Any
 
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from django.utils.html import format_html
 
 from migrations_app import queries
 from migrations_app.admin.listing import Empty, Exported, titled
 from migrations_app.admin.searching import Searched
-from migrations_app.admin.sight import InSight, LookOnly, TeamFilter
+from migrations_app.admin.sight import InSight, LookOnly, RegionFilter, TeamFilter, regions_of
 from migrations_app.admin.trail import WithTrail
-from migrations_app.dashboard.display import NOTHING, badge, list_of, span, time_column, unbroken
+from migrations_app.dashboard.display import NOTHING, badge, list_of, markup, span, time_column, unbroken
 from migrations_app.dashboard.replica_page import about
 from migrations_app.dashboard.viewer import user_of
 from migrations_app.models import AppMigration, SourceReplica
@@ -25,7 +24,7 @@ _LEFT = ("created_at", titled("left behind", admin.DateFieldListFilter))
 class SourceReplicaAdmin(Searched, WithTrail, Exported, InSight, LookOnly):
     list_title = "Replicas"
     list_display = ["app", "region", "state_shown", "trouble", "lag", "retained", "size_and_cost", "created", "review"]
-    list_filter = ["state", "region", ("app__owner", TeamFilter), _LEFT]
+    list_filter = ["state", ("region", RegionFilter), ("app__owner", TeamFilter), _LEFT]
     list_select_related = ["app"]
     fields = ()  # the page is dashboard/replica_page.py's
     search_fields = ["app__slug", "migration__id"]
@@ -37,8 +36,7 @@ class SourceReplicaAdmin(Searched, WithTrail, Exported, InSight, LookOnly):
         *("app__slug", "region", "state", "problem", "lag_bytes", "lag_seconds", "retained_bytes", "wal_status"),
         *("size_bytes", "created_at", "review_at"),
     ]
-    list_prefetch = ["region"]
-    file_prefetch = ["app__owner"]
+    file_prefetch = ["app__owner", "region"]
     csv_columns = {
         "move": lambda replica: replica.migration_id,
         "app": lambda replica: replica.app,
@@ -60,6 +58,11 @@ class SourceReplicaAdmin(Searched, WithTrail, Exported, InSight, LookOnly):
 
     def empty(self, request: HttpRequest) -> Empty:
         return Empty("No replica is retained. A completed move leaves one.", "Moves", list_of(AppMigration))
+
+    def complete(self, request: HttpRequest, rows: list[SourceReplica]) -> None:
+        regions = {region.pk: region for region in regions_of(request)}
+        for replica in rows:
+            replica.region = regions[replica.region_id]
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> SourceReplica | None:
         """With its move, and all that the page asks of that, read at once."""
@@ -92,7 +95,7 @@ class SourceReplicaAdmin(Searched, WithTrail, Exported, InSight, LookOnly):
 
     @admin.display(description="problem", ordering="problem")
     def trouble(self, replica: SourceReplica) -> str:
-        return format_html('<span class="trouble">{}</span>', replica.problem) if replica.is_troubled else NOTHING
+        return markup('<span class="trouble">{}</span>', replica.problem) if replica.is_troubled else NOTHING
 
     @admin.display(description="behind", ordering="lag_bytes")
     def lag(self, replica: SourceReplica) -> str:

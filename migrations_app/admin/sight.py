@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from migrations_app.dashboard.viewer import user_of
+from migrations_app.models import Region
 from migrations_app.permissions import in_sight, visible_apps
 
 
@@ -41,16 +42,20 @@ class InSight(admin.ModelAdmin):
         return in_sight(super().get_queryset(request), user_of(request))
 
 
-_REGIONS = "_regions_to_choose"
+_REGIONS = "_regions"
+
+
+def regions_of(request: HttpRequest) -> list[Region]:
+    """All there are, read once for a request."""
+    if not hasattr(request, _REGIONS):
+        setattr(request, _REGIONS, list(Region.objects.all()))
+    found: list[Region] = getattr(request, _REGIONS)
+    return found
 
 
 class RegionFilter(admin.RelatedFieldListFilter):
-    """By a region; all such filters of a list read the regions once."""
-
     def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> Any:
-        if not hasattr(request, _REGIONS):
-            setattr(request, _REGIONS, super().field_choices(field, request, model_admin))
-        return getattr(request, _REGIONS)
+        return [(region.pk, str(region)) for region in regions_of(request)]
 
 
 class TeamFilter(admin.RelatedFieldListFilter):
@@ -62,4 +67,4 @@ class TeamFilter(admin.RelatedFieldListFilter):
 
     def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> Any:
         owners = visible_apps(user_of(request)).order_by().values("owner")
-        return [(team.pk, str(team)) for team in Group.objects.filter(pk__in=owners).order_by("name")]
+        return list(Group.objects.filter(pk__in=owners).order_by("name").values_list("pk", "name"))

@@ -10,7 +10,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 
@@ -21,7 +20,7 @@ from migrations_app.admin.sight import NeverDeleted
 from migrations_app.admin.trail import WithTrail
 from migrations_app.channels import Channel
 from migrations_app.dashboard.confirming import as_http
-from migrations_app.dashboard.display import NOTHING, list_of, page_of
+from migrations_app.dashboard.display import NOTHING, list_of, markup, page_of
 from migrations_app.dashboard.viewer import user_of
 from migrations_app.errors import InvalidInput, Refused, StepError
 from migrations_app.event_types import EVENT_TYPES, TRANSITIONS
@@ -156,4 +155,4 @@ def _counted(subscription: Subscription, count: int, state: str) -> str:
     if not count:
         return NOTHING
     address = list_of(OutboxMessage, subscription__id__exact=subscription.pk, state=state)
-    return format_html('<a href="{}">{}</a>', address, count)
+    return markup('<a href="{}">{}</a>', address, count)

@@ -17,7 +17,6 @@ from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
 from django.utils import timezone
-from django.utils.html import format_html
 
 from migrations_app import tokens
 from migrations_app.admin.listing import Empty, Listed
@@ -25,7 +24,7 @@ from migrations_app.admin.sight import LookOnly
 from migrations_app.admin.trail import WithTrail
 from migrations_app.clock import beginning_of
 from migrations_app.dashboard.confirming import as_http
-from migrations_app.dashboard.display import NOTHING, badge, list_of, time_column
+from migrations_app.dashboard.display import NOTHING, badge, list_of, markup, time_column
 from migrations_app.dashboard.viewer import user_of
 from migrations_app.errors import Forbidden, InvalidInput
 from migrations_app.models import ApiToken
@@ -153,7 +152,7 @@ class ApiTokenAdmin(WithTrail, Listed, LookOnly):
 
     @admin.display(description="begins with")
     def begins(self, token: ApiToken) -> str:
-        return format_html("<code>{}…</code>", token.prefix)
+        return markup("<code>{}…</code>", token.prefix)
 
     @admin.display(description="expires", ordering="expires_at")
     def expires(self, token: ApiToken) -> str:
@@ -172,7 +171,7 @@ class ApiTokenAdmin(WithTrail, Listed, LookOnly):
         if token.revoked_at:
             return NOTHING
         url = reverse("admin:migrations_app_apitoken_revoke", args=[token.pk])
-        return format_html(
+        return markup(
             '<button type="submit" formaction="{}" class="verb verb-quiet" aria-label="Revoke {}">Revoke</button>',
             url,
             token,

@@ -6,12 +6,11 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.urls import reverse
-from django.utils.html import format_html
 
 from migrations_app import permissions, queries
 from migrations_app.clock import database_now
 from migrations_app.dashboard.buttons import Button
-from migrations_app.dashboard.display import ago, badge, clock, link, list_of, page_of, route, tone_of
+from migrations_app.dashboard.display import ago, badge, clock, link, list_of, markup, page_of, route, tone_of
 from migrations_app.dashboard.history import Map, map_of
 from migrations_app.dashboard.last_moves import blocked_chart, move_rows
 from migrations_app.dashboard.move_form import everywhere
@@ -57,12 +56,10 @@ def _buttons(app: App, viewer: User) -> list[Button]:
 def _sentences(app: App, history: Map, last: list[AppMigration]) -> list[str]:
     """Where it lives; the move under way; that there is no way back, if so."""
     since = history.stays[-1].since
-    lives = format_html(
-        "<strong>{} lives in {}</strong>, since {} ({}).", app, link(app.region), clock(since), ago(since)
-    )
+    lives = markup("<strong>{} lives in {}</strong>, since {} ({}).", app, link(app.region), clock(since), ago(since))
     under_way = [move for move in last if move.status in ACTIVE]
     return [lives, *(_under_way(move) for move in under_way), *([] if history.kept_now else [_NO_WAY_BACK])]
 
 
 def _under_way(move: AppMigration) -> str:
-    return format_html("{} {}", badge(move.status), link(move, f"{move.get_kind_display()} {route(move)}"))
+    return markup("{} {}", badge(move.status), link(move, f"{move.get_kind_display()} {route(move)}"))

@@ -6,12 +6,10 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from django.utils.html import format_html
-
 from migrations_app import queries
 from migrations_app.dashboard.buttons import address_of, label_of
 from migrations_app.dashboard.consent import asked_by, begins, bound_to
-from migrations_app.dashboard.display import clock, who
+from migrations_app.dashboard.display import clock, markup, who
 from migrations_app.dashboard.risks import headline, rehearsal_of, risks_of, tone_of, way_back
 from migrations_app.errors import Blocker
 from migrations_app.models import AppMigration, Approval
@@ -60,11 +58,11 @@ def closed(approval: Approval, *, follows: bool) -> Blocker:
     """What became of a request, for whoever decides on it too late; `follows`: another one waits by now."""
     act, state, by = approval.act, approval.state, approval.decided_by
     if state == ApprovalState.EXPIRED:
-        said = format_html("The request for this {} expired at {}.", act, clock(approval.expires_at))
+        said = markup("The request for this {} expired at {}.", act, clock(approval.expires_at))
     elif state == ApprovalState.VOID:
-        said = format_html("The request for this {} became void.", act)
+        said = markup("The request for this {} became void.", act)
     else:
         name = who(by.get_username() if by else None)
-        said = format_html("This {} was {} by {} at {}.", act, state, name, clock(approval.decided_at))
+        said = markup("This {} was {} by {} at {}.", act, state, name, clock(approval.decided_at))
     hint = "Another request waits by now: read it before you decide." if follows else "There is nothing to decide."
     return Blocker("decided_meanwhile", said, hint)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from statistics import median
 
-from django.utils.html import format_html
-
 from migrations_app import queries
-from migrations_app.dashboard.display import ago, size, span
+from migrations_app.dashboard.display import ago, markup, size, span
 from migrations_app.engine.undoing import is_way_back_open
 from migrations_app.models import AppMigration, SourceReplica
 from migrations_app.states import ReplicaState, Status
@@ -29,7 +27,7 @@ def _behind(replica: SourceReplica, place: str) -> list[str]:
     if replica.lag_bytes is None or replica.watched_at is None:
         return [f"How far {place} is behind is not known.", *problem]
     late = "" if replica.lag_seconds is None else f", {span(replica.lag_seconds)}"
-    said = format_html("{} is {}{} behind; read {} ago.", place, size(replica.lag_bytes), late, ago(replica.watched_at))
+    said = markup("{} is {}{} behind; read {} ago.", place, size(replica.lag_bytes), late, ago(replica.watched_at))
     return [said, *problem]
 
 

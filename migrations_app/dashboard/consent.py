@@ -5,10 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.utils.html import format_html
-
 from migrations_app import approvals, estimates
-from migrations_app.dashboard.display import NOTHING, clock, link, who
+from migrations_app.dashboard.display import NOTHING, clock, link, markup, who
 from migrations_app.models import App, AppMigration, Approval, AuditEvent, Region
 from migrations_app.states import STARTS, Act, ApprovalState, Status, start_of
 
@@ -32,7 +30,7 @@ def time_limit(approval: Approval) -> tuple[str, datetime] | None:
 def waits_sentence(approval: Approval, move: AppMigration) -> str:
     """Of a request about a move or its replica that changes nothing while it waits."""
     of = f"the replica in {move.source_region}" if approval.act == Act.TEARDOWN else f"this {move.kind}"
-    return format_html(
+    return markup(
         "The {} of {} waits for approval: {} asked for it at {}. Nothing happens until somebody else approves it. "
         "It is to be decided by {}.",
         approval.act,
@@ -46,7 +44,7 @@ def waits_sentence(approval: Approval, move: AppMigration) -> str:
 def void_sentences(move: AppMigration) -> list[str]:
     """When and why earlier approvals of the move became void, the last first."""
     return [
-        format_html("An earlier approval of this {} became void at {}. {}", move.kind, clock(event.at), event.reason)
+        markup("An earlier approval of this {} became void at {}. {}", move.kind, clock(event.at), event.reason)
         for event in AuditEvent.objects.filter(migration=move, verb="void_approval").order_by("-id")
     ]
 
@@ -62,7 +60,7 @@ def facts_of(approval: Approval, move: AppMigration, now: datetime, *, to_approv
         ("strategy", " – ".join(filter(None, (subject["strategy"], move.strategy_reason)))),
         *([("expected", estimates.in_words(move.estimate))] if approval.act in STARTS and move.estimate else []),
         *(_times(approval, move, now) if approval.act in STARTS else []),
-        ("asked for by", format_html("{}, at {}", asked_by(approval), clock(approval.requested_at))),
+        ("asked for by", markup("{}, at {}", asked_by(approval), clock(approval.requested_at))),
         ("reason", approval.reason),
         ("to be decided by", clock(approval.expires_at)),
     ]

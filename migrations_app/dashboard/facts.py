@@ -5,10 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.utils.html import format_html
-
 from migrations_app import approvals, estimates
-from migrations_app.dashboard.display import clock, link, route, span, web_link, who
+from migrations_app.dashboard.display import clock, link, markup, route, span, web_link, who
 from migrations_app.dashboard.standing import blocked_for
 from migrations_app.models import AppMigration
 from migrations_app.states import ACTIVE, Kind, Status
@@ -47,4 +45,4 @@ def _begins(move: AppMigration, now: datetime) -> str:
     starts = approvals.earliest_start(move, now)
     if starts is None:
         return "never: the maintenance windows of the two regions are never open together"
-    return format_html("{} at the earliest", clock(starts)) if starts > now else "as soon as possible"
+    return markup("{} at the earliest", clock(starts)) if starts > now else "as soon as possible"

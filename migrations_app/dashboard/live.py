@@ -18,9 +18,10 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 from django.utils import timezone
-from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 from django.views.decorators.http import require_safe
+
+from migrations_app.dashboard.display import markup
 
 _TICKING = re.compile(r'(data-(?:since|until)="[^"]*"[^>]*>)[^<]*')
 """The text of what the browser itself counts on, second by second."""
@@ -105,7 +106,7 @@ def polled(site: AdminSite, view: Callable[..., HttpResponse]) -> Callable[..., 
 
 def _element(fragment: Fragment, html: SafeString, *, swap: bool = False) -> SafeString:
     attribute = mark_safe(' hx-swap-oob="innerHTML"') if swap else ""
-    return format_html('<{0} id="f-{1}"{2}>{3}</{0}>', fragment.tag, fragment.name, attribute, html)
+    return markup('<{0} id="f-{1}"{2}>{3}</{0}>', fragment.tag, fragment.name, attribute, html)
 
 
 def _digest(html: str) -> str:

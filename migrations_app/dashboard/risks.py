@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from django.conf import settings
-from django.utils.html import format_html
 
-from migrations_app.dashboard.display import ago, badge, page_of
+from migrations_app.dashboard.display import ago, badge, markup, page_of
 from migrations_app.models import AppMigration
 from migrations_app.states import COPIES_LIVE, STARTS, Act, Kind, Status
 from migrations_app.units import size, span
@@ -103,8 +102,8 @@ def _rehearsed(move: AppMigration, last: dict[str, Any] | None) -> Risk:
     if last is None:
         return Risk("quiet", f"It was never rehearsed to {move.dest_region}.")
     if last["went_well"]:
-        return Risk("good", format_html("It was rehearsed {} ago, and went well.", last["ago"]))
-    return Risk("ask", format_html("Its last rehearsal, {} ago, did not go well.", last["ago"]))
+        return Risk("good", markup("It was rehearsed {} ago, and went well.", last["ago"]))
+    return Risk("ask", markup("Its last rehearsal, {} ago, did not go well.", last["ago"]))
 
 
 def _in_short(move: AppMigration) -> str:

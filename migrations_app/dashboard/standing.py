@@ -6,11 +6,9 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.utils.html import format_html
-
 from migrations_app import approvals, estimates, queries
 from migrations_app.dashboard.consent import void_sentences, waits_sentence
-from migrations_app.dashboard.display import badge, clock, span, tone_of, who
+from migrations_app.dashboard.display import badge, clock, markup, span, tone_of, who
 from migrations_app.engine.plan import plan_of
 from migrations_app.models import AppMigration, Approval, SourceReplica, StepRun
 from migrations_app.states import STARTS, ApprovalState, ReplicaState, RunStatus, Status, Step
@@ -52,12 +50,12 @@ def notes_on(move: AppMigration, waiting: Approval | None) -> list[str]:
 def _sentence(move: AppMigration, waiting: Approval | None, run: StepRun | None, now: datetime) -> str:
     app, source, dest = move.app, move.source_region, move.dest_region
     if move.status == Status.AWAITING_APPROVAL:
-        limit = format_html(" It is to be decided by {}.", clock(waiting.expires_at)) if waiting else ""
-        return format_html("It waits for somebody else to approve it. Nothing has begun.{}", limit)
+        limit = markup(" It is to be decided by {}.", clock(waiting.expires_at)) if waiting else ""
+        return markup("It waits for somebody else to approve it. Nothing has begun.{}", limit)
     if move.status == Status.QUEUED:
         starts = approvals.earliest_start(move, now)
-        when = format_html("It begins at {} at the earliest.", clock(starts)) if starts and starts > now else _BEGINS
-        return format_html("Nothing has begun. {}", run.reason if run and run.status == RunStatus.WAITING else when)
+        when = markup("It begins at {} at the earliest.", clock(starts)) if starts and starts > now else _BEGINS
+        return markup("Nothing has begun. {}", run.reason if run and run.status == RunStatus.WAITING else when)
     if move.status == Status.RUNNING:
         plan = plan_of(move.strategy)
         place = f"step {plan.index(Step(move.current_step)) + 1} of {len(plan)}, {move.current_step}"
@@ -70,13 +68,13 @@ def _sentence(move: AppMigration, waiting: Approval | None, run: StepRun | None,
     when = clock(move.completed_at)
     if move.status == Status.COMPLETED and move.pivot_at:
         blocked = f"; writes were blocked for {blocked_for(move)}" if blocked_for(move) else ""
-        return format_html("{} was brought to {} at {}{}.", app, dest, when, blocked)
+        return markup("{} was brought to {} at {}{}.", app, dest, when, blocked)
     if move.status == Status.COMPLETED:
         text = "The rehearsal ended at {}. {} stayed in {}, and nothing of it is left in {}."
-        return format_html(text, when, app, source, dest)
+        return markup(text, when, app, source, dest)
     if move.pivot_at:
-        return format_html("It ended at {}, after the switch: {} was served from {}.", when, app, dest)
-    return format_html("It ended at {}, and {} stayed in {}. Nothing of it is left in {}.", when, app, source, dest)
+        return markup("It ended at {}, after the switch: {} was served from {}.", when, app, dest)
+    return markup("It ended at {}, and {} stayed in {}. Nothing of it is left in {}.", when, app, source, dest)
 
 
 def _people(move: AppMigration, asked: list[Approval]) -> str:
