@@ -21,7 +21,7 @@ from migrations_app.errors import Blocker, InvalidInput, NotFound
 from migrations_app.models import App, AppMigration, Approval, Region, SourceReplica, StepRun
 from migrations_app.models.app_migration import LONG_FIELDS
 from migrations_app.models.names import SLUG
-from migrations_app.permissions import Verb, can, in_sight, visible_apps
+from migrations_app.permissions import Verb, can, in_sight, sees_every_team, visible_apps
 from migrations_app.states import (
     ACTIVE,
     REPLICA_OPEN,
@@ -88,15 +88,11 @@ def destinations(wanted: App) -> list[tuple[Region, list[Blocker]]]:
 def move(move_id: UUID | str, *, viewer: User | None) -> AppMigration:
     rows = in_sight(AppMigration.objects.all(), viewer)
     try:
-        found = (
-            rows.select_related("app", "source_replica", "requested_by", "reverses")
-            .defer(*(f"reverses__{field}" for field in LONG_FIELDS))
-            .get(pk=move_id)
-        )
+        found = rows.select_related("app", "source_replica", "requested_by").get(pk=move_id)
     except (AppMigration.DoesNotExist, ValidationError):
         raise no_such_move(move_id) from None
-    # As joins, its five regions would take the planner longer than all the rest of a page's questions.
-    regions = give_regions([found, found.reverses] if found.reverses else [found])
+    # As joins, its three regions would take the planner longer than all the rest of a page's questions.
+    regions = give_regions([found])
     found.app.region = next(region for region in regions if region.pk == found.app.region_id)
     return found
 
@@ -152,12 +148,17 @@ def open_run(row: AppMigration) -> StepRun | None:
 
 
 def open_approvals(*, viewer: User | None) -> list[Approval]:
-    """What waits for a decision, the longest first. Their moves lack their regions: give_regions()."""
+    """What waits for a decision, the longest first, with what a list shows of it. Their moves lack their regions:
+    give_regions()."""
+    found = Approval.objects.filter(state=ApprovalState.OPEN).select_related("migration__app", "requested_by")
+    if not sees_every_team(viewer):
+        found = found.filter(migration__in=in_sight(AppMigration.objects.all(), viewer))
     return list(
-        Approval.objects.filter(state=ApprovalState.OPEN, migration__in=in_sight(AppMigration.objects.all(), viewer))
-        .select_related("migration__app", "requested_by")
-        .defer("subject", *(f"migration__{name}" for name in LONG_FIELDS))
-        .order_by("requested_at")
+        found.only(
+            *("act", "reason", "requested_by__username", "requested_at", "expires_at"),
+            *("migration__kind", "migration__source_region", "migration__dest_region"),
+            *("migration__app__slug", "migration__app__owner"),
+        ).order_by("requested_at")
     )
 
 

@@ -25,10 +25,9 @@ class PortalAdminSite(admin.AdminSite):
         return [*urls.pages(self), *super().get_urls()]
 
     def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        from migrations_app.dashboard.places import may_ask, more_places, places
+        from migrations_app.dashboard.places import may_ask, navigation
 
-        places_of = {"places": places(request), "more_places": more_places(request)}
-        return {**super().each_context(request), **places_of, "may_ask": may_ask(request)}
+        return {**super().each_context(request), **navigation(request), "may_ask": may_ask(request)}
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> list[Any]:
         """Of one app, for Django's page of it. The list of all is on no page; making it took a tenth of each."""

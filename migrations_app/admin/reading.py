@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.helpers import AdminForm
+from django.forms import Media
 from django.http import HttpRequest, HttpResponse
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.text import capfirst
+
+from migrations_app.dashboard.display import markup
 
 
 class ReadFirst(admin.ModelAdmin):
@@ -25,8 +31,33 @@ class ReadFirst(admin.ModelAdmin):
         if obj := context.get("original"):
             editing = _is_editing(request)
             context |= {"editing": editing, "may_edit": super().has_change_permission(request, obj)}
-            context |= {"title": f"Edit {obj}", "subtitle": None} if editing else self.about(request, obj)
+            if editing:
+                context |= {"title": f"Edit {obj}", "subtitle": None}
+            else:
+                context |= {
+                    "media": Media(),
+                    "on_the_books": _written(context["adminform"]),
+                    **self.about(request, obj),
+                }
         return super().render_change_form(request, context, *args, **kwargs)
+
+
+def _written(fieldsets: AdminForm) -> SafeString:
+    """What Django's template writes of fields that are only read, without asking of each how it would be edited."""
+    return mark_safe("".join([_fieldset(fieldset) for fieldset in fieldsets]))  # noqa: S308
+
+
+def _fieldset(fieldset: Any) -> str:
+    heading = markup('<h2 class="fieldset-heading">{}</h2>', fieldset.name) if fieldset.name else ""
+    rows = [_row(field) for line in fieldset for field in line]
+    return f'<fieldset class="module aligned">{heading}{"".join(rows)}</fieldset>'
+
+
+def _row(field: Any) -> str:
+    shown = markup('<label>{}:</label><div class="readonly">{}</div>', capfirst(field.field["label"]), field.contents())
+    explained = field.field["help_text"]
+    note = markup('<div class="help"><div>{}</div></div>', explained) if explained else ""
+    return f'<div class="form-row"><div><div class="flex-container">{shown}</div>{note}</div></div>'
 
 
 def _is_editing(request: HttpRequest) -> bool:

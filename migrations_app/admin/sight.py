@@ -7,7 +7,8 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.forms import Media
+from django.http import HttpRequest, HttpResponse
 
 from migrations_app.dashboard.viewer import user_of
 from migrations_app.models import Region
@@ -33,6 +34,12 @@ class LookOnly(NeverDeleted):
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Without the scripts of a form."""
+        return super().render_change_form(request, context | {"media": Media()}, *args, **kwargs)
 
 
 class InSight(admin.ModelAdmin):

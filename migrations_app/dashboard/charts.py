@@ -14,8 +14,10 @@ from math import ceil, floor, log10
 from typing import NamedTuple
 
 from django.utils import timezone
+from django.utils.safestring import SafeString, mark_safe
 
-from migrations_app.dashboard.display import clock, moment
+from migrations_app.dashboard.display import clock, escaped, markup, moment
+from migrations_app.dashboard.shapes import leading, path, rect
 from migrations_app.units import size, span
 
 WIDTH, HEIGHT = 1000, 120
@@ -159,6 +161,21 @@ class Chart:
         return " ".join(f"{mark.x},{mark.y}" for mark in self.marks)
 
     @property
+    def drawing(self) -> SafeString:
+        """The points: bars, or dots on the line."""
+        shapes = [
+            leading(
+                rect("chart-bar", mark.x, mark.y, mark.width, mark.height, mark.text)
+                if self.bars
+                else path("chart-dot", f"M{mark.x} {mark.y}h0", mark.text),
+                mark.text,
+                mark.href,
+            )
+            for mark in (self.marks if self.bars else self.dots)
+        ]
+        return mark_safe("".join(shapes))  # noqa: S308
+
+    @property
     def dots(self) -> list[Mark]:
         """The points that are drawn one by one on the line."""
         return self.marks if len(self.points) <= _MOST_DOTS else [mark for mark in self.marks if mark.href]
@@ -176,9 +193,23 @@ class Chart:
             for point in reversed(self.sorted_points)
         ]
 
+    @property
+    def table(self) -> SafeString:
+        """The inside of its body."""
+        rows = [
+            f'<tr><td class="time">{_linked(row.at, row.href)}</td>'
+            f"{f'<td>{escaped(row.name)}</td>' if self.has_names else ''}<td>{escaped(row.value)}</td></tr>"
+            for row in self.rows
+        ]
+        return mark_safe("".join(rows))  # noqa: S308
+
     def _x(self, at: datetime) -> float:
         first, last = self.sorted_points[0].at, self.sorted_points[-1].at
         return WIDTH * ((at - first) / (last - first)) if last > first else WIDTH / 2
 
     def _y(self, value: float) -> float:
         return HEIGHT - (HEIGHT - _TOP) * max(value, 0) / self.top
+
+
+def _linked(text: str, href: str | None) -> str:
+    return markup('<a href="{}">{}</a>', href, text) if href else text

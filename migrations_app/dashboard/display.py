@@ -151,8 +151,13 @@ def who(name: str | None) -> str:
 
 def page_of(thing: Model) -> str:
     """Address of its page in the admin."""
-    before, after = _around_key(type(thing))
-    return f"{before}{quote(thing.pk)}{after}"
+    return page_at(type(thing), thing.pk)
+
+
+def page_at(model: type[Model], key: Any) -> str:
+    """page_of(), by its key."""
+    before, after = _around_key(model)
+    return f"{before}{quote(key)}{after}"
 
 
 @cache

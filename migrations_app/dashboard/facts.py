@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from migrations_app import approvals, estimates
-from migrations_app.dashboard.display import clock, link, markup, route, span, web_link, who
+from migrations_app.dashboard.display import clock, link, markup, page_at, span, web_link, who
 from migrations_app.dashboard.standing import blocked_for
 from migrations_app.models import AppMigration
 from migrations_app.states import ACTIVE, Kind, Status
@@ -19,7 +19,7 @@ def facts(move: AppMigration, now: datetime) -> list[tuple[str, Any]]:
     listed: list[tuple[str, Any]] = [
         ("app", link(move.app)),
         ("kind", move.kind if move.kind == Kind.REHEARSAL else f"{move.kind}, {strategy}"),
-        ("reverses", link(move.reverses, route(move.reverses)) if move.reverses else ""),
+        ("reverses", _reversed(move)),
         ("reason", move.reason),
         ("ticket", web_link(move.ticket_url) if move.ticket_url else ""),
         ("asked for by", who(move.requested_by.get_username() if move.requested_by else None)),
@@ -37,6 +37,14 @@ def facts(move: AppMigration, now: datetime) -> list[tuple[str, Any]]:
         ("id", move.pk),
     ]
     return [(name, value) for name, value in listed if value]
+
+
+def _reversed(move: AppMigration) -> str:
+    """The move that it takes back, which went the other way."""
+    if move.reverses_id is None:
+        return ""
+    page = page_at(AppMigration, move.reverses_id)
+    return markup('<a href="{}">{} → {}</a>', page, move.dest_region, move.source_region)
 
 
 def _begins(move: AppMigration, now: datetime) -> str:

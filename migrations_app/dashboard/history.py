@@ -9,9 +9,12 @@ from functools import cached_property
 from itertools import pairwise
 from typing import NamedTuple
 
+from django.utils.safestring import SafeString, mark_safe
+
 from migrations_app import queries
 from migrations_app.dashboard.charts import WIDTH, axis_times
-from migrations_app.dashboard.display import link, moment, page_of, route
+from migrations_app.dashboard.display import clock, escaped, link, moment, page_of, route
+from migrations_app.dashboard.shapes import leading, path, rect
 from migrations_app.models import App, AppMigration, Region, SourceReplica
 from migrations_app.models.app_migration import LONG_FIELDS
 from migrations_app.states import REPLICA_OPEN, Status
@@ -180,6 +183,37 @@ class Map:
             for move in self.failures
             if move.initiated_at >= self._first and move.source_region in self.regions
         ]
+
+    @property
+    def drawing(self) -> SafeString:
+        """What stands in the lanes: replicas below, then stays, then what moved the app between them, or failed to."""
+        kept = [leading(rect("stay-replica", *bar[:5]), bar.text, bar.href) for bar in self.kept]
+        stays = [rect("stay stay-now" if bar.is_now else "stay", *bar[:5]) for bar in self.bars]
+        attempts = [
+            leading(path("stay-attempt", f"M{at.x} {at.y1}h0", at.text), at.text, at.href) for at in self.attempts
+        ]
+        switches = [
+            leading(
+                path("stay-switch", f"M{at.x} {at.y1}V{at.y2}", at.text)
+                + path("stay-switch stay-switch-end", f"M{at.x} {at.y2}h0", at.text),
+                at.text,
+                at.href,
+            )
+            for at in self.switches
+        ]
+        shapes = ['<g fill="url(#hatch)">', *kept, "</g>", *stays, *attempts, *switches]
+        return mark_safe("".join(shapes))  # noqa: S308
+
+    @property
+    def table(self) -> SafeString:
+        """The inside of its body."""
+        rows = [
+            f'<tr><td>{escaped(row.what)}</td><td>{row.region}</td><td class="time">{clock(row.since)}</td>'
+            f'<td class="time">{clock(row.until) if row.until else "now"}</td><td>{row.long}</td>'
+            f"<td>{row.more}</td></tr>"
+            for row in self.rows
+        ]
+        return mark_safe("".join(rows))  # noqa: S308
 
     @cached_property
     def description(self) -> str:

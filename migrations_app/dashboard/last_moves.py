@@ -3,31 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+
+from django.utils.safestring import SafeString, mark_safe
 
 from migrations_app.dashboard.charts import Chart, Point
-from migrations_app.dashboard.display import badge, page_of, route, route_column, time_column
+from migrations_app.dashboard.display import NOTHING, badge, markup, page_of, route, route_column, time_column
 from migrations_app.dashboard.standing import blocked_for
 from migrations_app.models import AppMigration
 from migrations_app.states import ACTIVE
 
 
-def move_rows(moves: Iterable[AppMigration]) -> list[dict[str, Any]]:
+def move_rows(moves: Iterable[AppMigration], *, with_app: bool = False) -> SafeString:
     """Moves as `_moves.html` lists them."""
-    return [
-        {
-            "app": move.app,
-            "url": page_of(move),
-            "route": route_column(move),
-            "kind": move.get_kind_display(),
-            "badge": badge(move.status),
-            "step": move.current_step.replace("_", " ") if move.status in ACTIVE else "",
-            "asked_by": move.requested_by,
-            "asked_at": time_column(move.initiated_at),
-            "blocked": blocked_for(move),
-        }
-        for move in moves
-    ]
+    return mark_safe("".join([_row(move, with_app=with_app) for move in moves]))  # noqa: S308
+
+
+def _row(move: AppMigration, *, with_app: bool) -> str:
+    page = page_of(move)
+    app = markup('<td class="unbroken">{}</td>', move.app) if with_app else ""
+    step = f" <small>{move.current_step.replace('_', ' ')}</small>" if move.status in ACTIVE else ""
+    asked_by = markup(" <small>by {}</small>", move.requested_by) if move.requested_by else ""
+    return (
+        f'<tr data-row id="move-{move.pk}">{app}'
+        f'<td><a class="row-link" href="{page}">{move.get_kind_display()} {route_column(move)}</a></td>'
+        f"<td>{badge(move.status)}{step}</td><td>{time_column(move.initiated_at)}{asked_by}</td>"
+        f"<td>{blocked_for(move) or NOTHING}</td></tr>"
+    )
 
 
 def blocked_chart(moves: Iterable[AppMigration]) -> Chart:

@@ -11,10 +11,11 @@ from django import forms
 from django.contrib.auth.models import User
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.safestring import SafeString, mark_safe
 
 from migrations_app import permissions, queries
 from migrations_app.clock import known_zones
-from migrations_app.dashboard.display import page_of
+from migrations_app.dashboard.display import escaped, page_of
 from migrations_app.errors import Blocker
 from migrations_app.models import App, Region
 from migrations_app.permissions import Verb, visible_apps
@@ -146,14 +147,13 @@ def app_of(slug: str, user: User) -> App | None:
     return visible_apps(user).select_related("region", "owner").filter(slug=slug.strip()).first()
 
 
-def apps_to_move(user: User) -> list[dict[str, Any]]:
-    """`slug, region` of each app whose move the user may ask for."""
+def apps_to_move(user: User) -> SafeString:
+    """Each app whose move the user may ask for, as what a field can be filled with."""
     if not permissions.can(user, Verb.REQUEST):
-        return []
-    return [
-        {"slug": slug, "region": region}
-        for slug, region in visible_apps(user).order_by("slug").values_list("slug", "region__slug")
-    ]
+        return mark_safe("")
+    found = visible_apps(user).order_by("slug").values_list("slug", "region__slug")
+    options = [f'<option value="{escaped(slug)}">in {escaped(region)}</option>' for slug, region in found]
+    return mark_safe("".join(options))  # noqa: S308
 
 
 def everywhere(destinations: Destinations) -> list[Blocker]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
 from django.conf import settings
 from django.contrib.admin import AdminSite
@@ -18,14 +17,11 @@ from django.utils import timezone
 from migrations_app import queries
 from migrations_app.clock import database_now
 from migrations_app.dashboard import live
-from migrations_app.dashboard.consent import asked_by
-from migrations_app.dashboard.display import page_of
 from migrations_app.dashboard.live import Fragment, Live
 from migrations_app.dashboard.overview_blocks import MOST, blocks, fragment
 from migrations_app.dashboard.viewer import user_of
-from migrations_app.models import Approval
+from migrations_app.dashboard.waiting import in_turn, rows_of
 from migrations_app.permissions import Verb, can, sight_of
-from migrations_app.states import STARTS
 
 
 def page(request: HttpRequest, site: AdminSite) -> TemplateResponse:
@@ -49,9 +45,10 @@ def _live(request: HttpRequest) -> Live:
     shared, pressing = _shared(request, user, now, may_ask=may_ask)
     asked = queries.open_approvals(viewer=user)
     queries.give_regions(approval.migration for approval in asked)
-    waiting = _waiting(user, asked, now)
+    waiting = in_turn([approval for approval in asked if approval.expires_at > now], user)
     own = fragment("waiting", waiting[:MOST], len(waiting), may_ask=may_ask)
-    mine = sum(row["is_mine"] for row in waiting)
+    own.context["rows"] = rows_of(waiting[:MOST])
+    mine = sum(one.is_mine for one in waiting)
     return Live([*shared, own], *_tab(pressing, mine), reverse("admin:overview_live"))
 
 
@@ -79,22 +76,3 @@ def _tab(pressing: dict[str, int], mine: int) -> tuple[str, str]:
     if running:
         return f"▶ {running} running", "busy"
     return "Overview", "quiet"
-
-
-def _waiting(user: User, found: list[Approval], now: datetime) -> list[dict[str, Any]]:
-    """What the user may decide on first; then what they asked for; then the rest. The longest waiting first."""
-    rows = [
-        {
-            "approval": approval,
-            "move": approval.migration,
-            "page": page_of(approval.migration),
-            "what": approval.migration.kind if approval.act in STARTS else str(approval.act),
-            "asked_by": asked_by(approval),
-            "is_own": approval.requested_by_id == user.pk,
-            "is_mine": can(user, Verb.APPROVE, approval.migration) and approval.requested_by_id != user.pk,
-            "decide": reverse("admin:migrations_app_appmigration_approve", args=[approval.migration_id]),
-        }
-        for approval in found
-        if approval.expires_at > now
-    ]
-    return sorted(rows, key=lambda row: (not row["is_mine"], not row["is_own"]))

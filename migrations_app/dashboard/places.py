@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from django.contrib.auth.models import Group, User
 from django.db.models import Model
 from django.http import HttpRequest
 from django.urls import reverse
+from django.utils.safestring import SafeString, mark_safe
 
 from migrations_app.dashboard.display import list_of
 from migrations_app.dashboard.viewer import user_of
@@ -41,22 +42,19 @@ _SELDOM: list[tuple[str, type[Model]]] = [
 ]
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     name: str
     url: str
     is_here: bool
 
 
-def places(request: HttpRequest) -> list[Place]:
-    """Those whose things the user may look at."""
+def navigation(request: HttpRequest) -> dict[str, SafeString]:
+    """`places`, and `more_places` that one seldom goes to, which are in a menu; those whose things the user may look
+    at. A place of the menu stands beside the others while one is there."""
     front = reverse("admin:index")
-    return [Place("Overview", front, request.path == front), *_of(request, _LISTS)]
-
-
-def more_places(request: HttpRequest) -> list[Place]:
-    """The same, of places that one seldom goes to: they are in a menu."""
-    return _of(request, _SELDOM)
+    often, seldom = _of(request, _LISTS), _of(request, _SELDOM)
+    shown = [Place("Overview", front, request.path == front), *often, *(place for place in seldom if place.is_here)]
+    return {"places": _items(shown), "more_places": _items([place._replace(is_here=False) for place in seldom])}
 
 
 def _of(request: HttpRequest, lists: list[tuple[str, type[Model]]]) -> list[Place]:
@@ -66,6 +64,12 @@ def _of(request: HttpRequest, lists: list[tuple[str, type[Model]]]) -> list[Plac
         for name, model in lists
         if user.has_perm(f"{model._meta.app_label}.view_{model._meta.model_name}")
     ]
+
+
+def _items(places: list[Place]) -> SafeString:
+    here = {True: ' aria-current="page"', False: ""}
+    items = [f'<li><a href="{place.url}"{here[place.is_here]}>{place.name}</a></li>' for place in places]
+    return mark_safe("".join(items))  # noqa: S308 — names and addresses are ours
 
 
 def may_ask(request: HttpRequest) -> bool:

@@ -49,8 +49,8 @@ def about(region: Region, viewer: User) -> dict[str, Any]:
             {"app": replica.app, "url": page_of(replica), "lives_in": replica.migration.dest_region} for replica in kept
         ],
         "replicas_url": list_of(SourceReplica, region__id__exact=region.pk, state__in=",".join(sorted(REPLICA_OPEN))),
-        "active": move_rows(active),
-        "last": move_rows(last[:_LISTED]),
+        "active": move_rows(active, with_app=True),
+        "last": move_rows(last[:_LISTED], with_app=True),
         "arrivals_url": list_of(AppMigration, dest_region__id__exact=region.pk),
         "departures_url": list_of(AppMigration, source_region__id__exact=region.pk),
         "chart": blocked_chart(last),

@@ -77,12 +77,15 @@ class App(models.Model):
             raise ValidationError({name: f"{blocker.reason} {blocker.hint}" for name in changed})
 
     def move_facts(self, dest: Region, kind: Kind = Kind.MOVE) -> rules.MoveFacts:
-        """What the rules on a move to `dest` look at, as it is now."""
+        """What the rules on a move to `dest` look at, as it is now: of the one active move and the one open replica
+        there can be, the fields they name."""
+        active = self.migrations.filter(status__in=ACTIVE).order_by().only("app", "status")
+        replica = self.source_replicas.filter(state__in=REPLICA_OPEN).order_by().select_related("region")
         return rules.MoveFacts(
             app=self,
             dest=dest,
             kind=kind,
-            active=self.migrations.filter(status__in=ACTIVE).first(),
+            active=next(iter(active), None),
             windows_meet=self.region == dest or windows_meet(self.region.window, dest.window),
-            replica=self.source_replicas.filter(state__in=REPLICA_OPEN).select_related("region").first(),
+            replica=next(iter(replica.only("app", "state", "migration", "region__slug")), None),
         )

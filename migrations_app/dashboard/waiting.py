@@ -1,0 +1,58 @@
+"""What waits for approval, as the overview lists it for somebody."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from django.contrib.auth.models import User
+from django.urls import reverse
+from django.utils.safestring import SafeString, mark_safe
+
+from migrations_app.dashboard.consent import asked_by
+from migrations_app.dashboard.display import ago, escaped, left, page_of
+from migrations_app.models import Approval
+from migrations_app.permissions import Verb, can
+from migrations_app.states import STARTS
+
+_LONGEST = 160
+_MINE = ' class="mine"'
+
+
+class Waiting(NamedTuple):
+    """`is_mine`: to decide on; `is_own`: asked for by the same."""
+
+    approval: Approval
+    is_mine: bool
+    is_own: bool
+
+
+def in_turn(found: list[Approval], user: User) -> list[Waiting]:
+    """What the user may decide on first; then what they asked for; then the rest."""
+    rows = []
+    for approval in found:
+        is_own = approval.requested_by_id == user.pk
+        rows.append(Waiting(approval, not is_own and can(user, Verb.APPROVE, approval.migration), is_own))
+    return sorted(rows, key=lambda row: (not row.is_mine, not row.is_own))
+
+
+def rows_of(waiting: list[Waiting]) -> SafeString:
+    """The list's lines, written without a template: it is asked for every two seconds by all who look."""
+    return mark_safe("".join([_row(*row) for row in waiting]))  # noqa: S308
+
+
+def _row(approval: Approval, is_mine: bool, is_own: bool) -> str:
+    move, reason = approval.migration, approval.reason
+    what = move.kind if approval.act in STARTS else approval.act
+    short = reason if len(reason) <= _LONGEST else f"{reason[: _LONGEST - 1]}…"
+    aside = ""
+    if is_mine:
+        page = reverse("admin:migrations_app_appmigration_approve", args=[move.pk])
+        aside = f'<a class="to-the-end verb verb-small" data-acts href="{page}">Look and decide</a>'
+    elif is_own:
+        aside = '<span class="quiet to-the-end">you asked for it</span>'
+    times = f"Asked {ago(approval.requested_at)} ago, to be decided within {left(approval.expires_at)}."
+    return (
+        f'<li id="waiting-{approval.pk}" data-row{_MINE if is_mine else ""}><p class="line-head">'
+        f'<a href="{page_of(move)}">{escaped(move)}</a> <span class="quiet">{what}</span> {aside}</p>'
+        f'<p class="line-text">{escaped(asked_by(approval))}: {escaped(short)} <small>{times}</small></p></li>'
+    )
