@@ -18,9 +18,10 @@ from django.db.models import Case, Count, Min, Prefetch, Q, QuerySet, When, Wind
 from migrations_app import approvals, rules
 from migrations_app.clock import database_now
 from migrations_app.errors import Blocker, InvalidInput, NotFound
-from migrations_app.models import App, AppMigration, Approval, Region, SourceReplica, StepRun
+from migrations_app.models import App, AppMigration, Approval, AuditEvent, Region, SourceReplica, StepRun
 from migrations_app.models.app_migration import LONG_FIELDS
 from migrations_app.models.names import SLUG
+from migrations_app.models.selecting import select
 from migrations_app.permissions import Verb, can, in_sight, sees_every_team, visible_apps
 from migrations_app.states import (
     ACTIVE,
@@ -81,20 +82,43 @@ def destinations(wanted: App) -> list[tuple[Region, list[Blocker]]]:
                 replace(facts, dest=dest, windows_meet=here == dest or windows_meet(here.window, dest.window))
             ),
         )
-        for dest in Region.objects.all()
+        for dest in every_region()
     ]
 
 
+_MOVE = """
+FROM migrations_app_appmigration AS move
+JOIN migrations_app_app AS app ON app.id = move.app_id
+LEFT JOIN migrations_app_sourcereplica AS replica ON replica.migration_id = move.id
+LEFT JOIN auth_user AS person ON person.id = move.requested_by_id
+WHERE move.id = %(move)s
+"""
+
+
 def move(move_id: UUID | str, *, viewer: User | None) -> AppMigration:
-    rows = in_sight(AppMigration.objects.all(), viewer)
+    """With its app, its replica, their regions, and who asked for it."""
     try:
-        found = rows.select_related("app", "source_replica", "requested_by").get(pk=move_id)
-    except (AppMigration.DoesNotExist, ValidationError):
+        key = {"move": AppMigration._meta.get_field("id").to_python(move_id)}
+    except ValidationError:
         raise no_such_move(move_id) from None
+    rows = select(_MOVE, key, move=AppMigration, app=App, replica=SourceReplica, person=User)
+    if not rows:
+        raise no_such_move(move_id)
+    [(found, found.app, replica, found.requested_by)] = rows
+    if not (sees_every_team(viewer) or can(viewer, Verb.VIEW, found)):
+        raise no_such_move(move_id)
     # As joins, its three regions would take the planner longer than all the rest of a page's questions.
-    regions = give_regions([found])
-    found.app.region = next(region for region in regions if region.pk == found.app.region_id)
+    regions = {region.pk: region for region in give_regions([found])}
+    found.app.region = regions[found.app.region_id]
+    _give_replica(found, replica)
     return found
+
+
+def _give_replica(found: AppMigration, replica: SourceReplica | None) -> None:
+    """That it has none is known as well: nobody asks the database again."""
+    AppMigration.source_replica.related.set_cached_value(found, replica)
+    if replica is not None:
+        replica.migration, replica.app, replica.region = found, found.app, found.source_region
 
 
 def no_such_move(move_id: UUID | str) -> NotFound:
@@ -162,10 +186,15 @@ def open_approvals(*, viewer: User | None) -> list[Approval]:
     )
 
 
+def every_region() -> list[Region]:
+    """By name."""
+    return [region for (region,) in select("FROM migrations_app_region AS region ORDER BY slug", {}, region=Region)]
+
+
 def give_regions(moves: Iterable[AppMigration], known: Iterable[Region] | None = None) -> list[Region]:
     """Every region, those that are `known` or read now; the moves share them, in the place of a copy for each end of
     each."""
-    regions = {region.pk: region for region in (Region.objects.all() if known is None else known)}
+    regions = {region.pk: region for region in (every_region() if known is None else known)}
     for row in moves:
         row.source_region, row.dest_region = regions[row.source_region_id], regions[row.dest_region_id]
     return list(regions.values())
@@ -243,7 +272,30 @@ def waits_for_approval(row: AppMigration) -> bool:
 
 def approvals_of(row: AppMigration) -> list[Approval]:
     """Every request for consent about the move or its replica, the oldest first."""
-    return list(row.approvals.select_related("requested_by", "decided_by").order_by("id"))
+    found = select(_APPROVALS, {"move": row.pk}, approval=Approval, asked=User, decided=User)
+    for approval, asked_by, decided_by in found:
+        approval.migration, approval.requested_by, approval.decided_by = row, asked_by, decided_by
+    return [approval for approval, _, _ in found]
+
+
+_APPROVALS = """
+FROM migrations_app_approval AS approval
+LEFT JOIN auth_user AS asked ON asked.id = approval.requested_by_id
+LEFT JOIN auth_user AS decided ON decided.id = approval.decided_by_id
+WHERE approval.migration_id = %(move)s ORDER BY approval.id
+"""
+
+
+def step_runs(row: AppMigration) -> list[StepRun]:
+    """Every attempt at a step and every undoing, the oldest first."""
+    runs = "FROM migrations_app_steprun AS run WHERE run.migration_id = %(move)s ORDER BY run.id"
+    return [run for (run,) in select(runs, {"move": row.pk}, run=StepRun)]
+
+
+def events(row: AppMigration) -> list[AuditEvent]:
+    """What the audit trail says about the move, the oldest first."""
+    trail = "FROM migrations_app_auditevent AS event WHERE event.migration_id = %(move)s ORDER BY event.id"
+    return [event for (event,) in select(trail, {"move": row.pk}, event=AuditEvent)]
 
 
 COMMENT = "comment"

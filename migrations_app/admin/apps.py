@@ -54,18 +54,16 @@ class AppAdmin(ReadFirst, WithTrail, Recorded, Exported, NeverDeleted):
         return Empty("No app of your teams is on the books. An admin gives roles and teams.")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[App]:
+        rows = super().get_queryset(request).filter(pk__in=permissions.visible_apps(user_of(request)))
+        return rows.select_related("region", "owner")
+
+    def beside(self, rows: QuerySet[App]) -> QuerySet[App]:
         active = AppMigration.objects.filter(app=OuterRef("pk"), status__in=ACTIVE)
         kept = SourceReplica.objects.filter(app=OuterRef("pk"), state=ReplicaState.RETAINED)
-        return (
-            super()
-            .get_queryset(request)
-            .filter(pk__in=permissions.visible_apps(user_of(request)))
-            .select_related("region", "owner")
-            .annotate(
-                active_move=Subquery(active.values("pk")[:1]),
-                active_status=Subquery(active.values("status")[:1]),
-                kept_in=Subquery(kept.values("region__slug")[:1]),
-            )
+        return rows.annotate(
+            active_move=Subquery(active.values("pk")[:1]),
+            active_status=Subquery(active.values("status")[:1]),
+            kept_in=Subquery(kept.values("region__slug")[:1]),
         )
 
     def get_fields(self, request: HttpRequest, obj: App | None = None) -> Any:
@@ -73,10 +71,10 @@ class AppAdmin(ReadFirst, WithTrail, Recorded, Exported, NeverDeleted):
             return _FIELDS
         # To who may only look, Django names the owner with a link to the team's page.
         links_team = self.has_change_permission(request, obj) or user_of(request).has_perm("auth.view_group")
-        return [name if name != "owner" or links_team else "team" for name in (*_FIELDS, "move")]
+        return [name if name != "owner" or links_team else "team" for name in _FIELDS]
 
     def get_readonly_fields(self, request: HttpRequest, obj: App | None = None) -> list[str]:
-        return ["slug", "region", "database", "team", "move"] if obj else []
+        return ["slug", "region", "database", "team"] if obj else []
 
     def formfield_for_foreignkey(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name == "owner":

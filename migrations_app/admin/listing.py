@@ -9,9 +9,9 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.views.main import PAGE_VAR, SEARCH_VAR, ChangeList
 from django.core.exceptions import BadRequest, PermissionDenied
-from django.core.paginator import Paginator
+from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.urls import URLPattern, path, reverse
@@ -41,6 +41,39 @@ class Bounded(Paginator):
         rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
         return rows.order_by()[:MOST_LISTED].count()
 
+    @property
+    def counted(self) -> str:
+        """How many rows there are, in words."""
+        return f"{self.count} or more" if self.count >= MOST_LISTED else str(self.count)
+
+
+class Peeking(Bounded):
+    """Looks no further than one row beyond the page: what a search finds is found once, by its keys, where to count it
+    and then to show a page of it would walk the index of words twice."""
+
+    def __init__(self, rows: QuerySet[Any], per_page: int, *, wanted: int) -> None:
+        super().__init__(rows, per_page)
+        self._until = min(max(wanted, 1) * per_page, MOST_LISTED)
+
+    @cached_property
+    def keys(self) -> list[Any]:
+        rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
+        return list(rows.values_list("pk", flat=True)[: self._until + 1])
+
+    @cached_property
+    def count(self) -> int:
+        return len(self.keys)
+
+    @property
+    def counted(self) -> str:
+        return f"more than {self._until}" if self.count > self._until else str(self.count)
+
+    def page(self, number: int | str) -> Page[Any]:
+        number = self.validate_number(number)
+        rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
+        first = (number - 1) * self.per_page
+        return Page(rows.filter(pk__in=self.keys[first : first + self.per_page]), number, self)
+
 
 def titled(title: str, kind: type[admin.FieldListFilter]) -> type[admin.FieldListFilter]:
     """A filter under a name of its own, where the field's is not what people say."""
@@ -61,11 +94,12 @@ class Lean(Drawn):
 
     def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet[Any]:
         rows = super().get_queryset(*args, **kwargs)
-        return rows.defer(*self.model_admin.list_defer).prefetch_related(*self.model_admin.list_prefetch)
+        rows = rows.defer(*self.model_admin.list_defer).prefetch_related(*self.model_admin.list_prefetch)
+        return self.model_admin.beside(rows)
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        rows = self.result_list
+        rows = self.paginator.page(self.page_num if self.multi_page else 1).object_list
         self.result_list = list(rows.only(*self.model_admin.list_only) if self.model_admin.list_only else rows)
         self.model_admin.complete(request, self.result_list)
 
@@ -74,6 +108,7 @@ class Listed(DrawnList):
     """The list's template is templates/admin/change_list.html."""
 
     list_per_page = 30
+    list_max_show_all = 0
     paginator = Bounded
     show_facets = admin.ShowFacets.NEVER
     show_full_result_count = False
@@ -89,6 +124,10 @@ class Listed(DrawnList):
         """What the list is called on the pages."""
         return str(self.opts.verbose_name_plural).capitalize()
 
+    def beside(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """With what the list and the file show of a row that is not its own."""
+        return rows
+
     def complete(self, request: HttpRequest, rows: list[Any]) -> None:
         """Gives the rows of a page what it shows of them and the query has not read."""
 
@@ -98,6 +137,14 @@ class Listed(DrawnList):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return Lean
+
+    def get_paginator(
+        self, request: HttpRequest, queryset: QuerySet[Any], per_page: int, *args: Any, **kwargs: Any
+    ) -> Paginator[Any]:
+        if not request.GET.get(SEARCH_VAR):
+            return super().get_paginator(request, queryset, per_page, *args, **kwargs)
+        wanted = request.GET.get(PAGE_VAR, "")
+        return Peeking(queryset, per_page, wanted=int(wanted) if wanted.isdecimal() else 1)
 
     def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         named = {"title": self.list_title, "list_title": self.list_title, **(extra_context or {})}

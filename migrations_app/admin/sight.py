@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 from django.forms import Media
 from django.http import HttpRequest, HttpResponse
 
+from migrations_app import queries
 from migrations_app.dashboard.viewer import user_of
 from migrations_app.models import Region
 from migrations_app.permissions import in_sight, visible_apps
@@ -55,7 +56,7 @@ _REGIONS = "_regions"
 def regions_of(request: HttpRequest) -> list[Region]:
     """All there are, read once for a request."""
     if not hasattr(request, _REGIONS):
-        setattr(request, _REGIONS, list(Region.objects.all()))
+        setattr(request, _REGIONS, queries.every_region())
     found: list[Region] = getattr(request, _REGIONS)
     return found
 

@@ -16,7 +16,6 @@ from migrations_app.dashboard.charts import WIDTH, axis_times
 from migrations_app.dashboard.display import clock, escaped, link, moment, page_of, route
 from migrations_app.dashboard.shapes import leading, path, rect
 from migrations_app.models import App, AppMigration, Region, SourceReplica
-from migrations_app.models.app_migration import LONG_FIELDS
 from migrations_app.states import REPLICA_OPEN, Status
 from migrations_app.units import span
 
@@ -26,6 +25,13 @@ _SHORTEST = 3.0
 """Of a bar, so that it is seen."""
 MOST = 8
 """Of the switches, the last ones: the page links to all the moves."""
+
+
+_READ = (
+    *("kind", "status", "source_region", "dest_region", "initiated_at", "completed_at", "pivot_at"),
+    *(f"source_replica__{name}" for name in ("app", "region", "state", "created_at", "ended_at", "review_at")),
+    *(f"source_replica__{name}" for name in ("size_bytes", "problem", "watched_at", "lag_bytes", "lag_seconds")),
+)
 
 
 class Stay(NamedTuple):
@@ -275,7 +281,7 @@ def map_of(app: App, now: datetime, last: Sequence[AppMigration] = ()) -> Map:
     passed = (
         AppMigration.objects.filter(app=app, pivot_at__isnull=False)
         .select_related("source_replica")
-        .defer(*LONG_FIELDS, "source_replica__history", "source_replica__acts")
+        .only(*_READ)
         .order_by("-pivot_at")[: MOST + 1]
     )
     moves = list(passed)

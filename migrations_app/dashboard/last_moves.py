@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from django.db.models import QuerySet
 from django.utils.safestring import SafeString, mark_safe
 
 from migrations_app.dashboard.charts import Chart, Point
@@ -11,6 +12,17 @@ from migrations_app.dashboard.display import NOTHING, badge, markup, page_of, ro
 from migrations_app.dashboard.standing import blocked_for
 from migrations_app.models import AppMigration
 from migrations_app.states import ACTIVE
+
+_SHOWN = (
+    *("app__slug", "source_region", "dest_region", "requested_by__username"),
+    *("kind", "status", "current_step", "initiated_at", "writes_blocked_at", "writes_unblocked_at"),
+    *("pivot_at", "completed_at"),
+)
+
+
+def as_shown(moves: QuerySet[AppMigration]) -> QuerySet[AppMigration]:
+    """With what is shown of them, their apps too; they lack their regions: queries.give_regions()."""
+    return moves.select_related("app", "requested_by").only(*_SHOWN)
 
 
 def move_rows(moves: Iterable[AppMigration], *, with_app: bool = False) -> SafeString:

@@ -41,7 +41,7 @@ class Fragment:
     """Its inside, where it has been rendered already."""
 
     def render(self, request: HttpRequest) -> SafeString:
-        return render_to_string(self.template, self.context, request) if self.html is None else self.html
+        return render_to_string(self.template, self.context) if self.html is None else self.html
 
 
 @dataclass(frozen=True)

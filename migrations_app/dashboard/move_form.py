@@ -111,7 +111,7 @@ class MoveForm(forms.Form):
         self.user = user
         self.found: App | None = None
         self.fields["app"].widget.attrs["hx-get"] = reverse("admin:new_move_where")
-        self.regions = {region.slug: region for region in Region.objects.all()}
+        self.regions = {region.slug: region for region in queries.every_region()}
         dest = self.fields["dest"]
         dest.choices = [(slug, slug) for slug in self.regions]  # type: ignore[attr-defined]
         dest.error_messages["invalid_choice"] = f"There is no such region. Regions: {_listed(dest)}."

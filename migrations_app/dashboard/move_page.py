@@ -58,7 +58,7 @@ def news(request: HttpRequest, move_id: UUID, site: AdminSite) -> HttpResponse:
 
 def _live(user: User, move: AppMigration) -> Live:
     now = database_now()
-    runs, asked = list(move.step_runs.order_by("id")), queries.approvals_of(move)
+    runs, asked = queries.step_runs(move), queries.approvals_of(move)
     waiting = next((approval for approval in asked if approval.state == ApprovalState.OPEN), None)
     offers = queries.offers_about(move, waiting, now, user=user)
     is_over = move.status in TERMINAL

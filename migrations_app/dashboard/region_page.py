@@ -9,7 +9,7 @@ from django.db.models import Q, QuerySet
 
 from migrations_app import queries
 from migrations_app.dashboard.display import list_of, page_of
-from migrations_app.dashboard.last_moves import blocked_chart, move_rows
+from migrations_app.dashboard.last_moves import as_shown, blocked_chart, move_rows
 from migrations_app.dashboard.regions_now import regions_now
 from migrations_app.models import App, AppMigration, Region, SourceReplica
 from migrations_app.permissions import in_sight, sees_every_team, visible_apps
@@ -18,10 +18,6 @@ from migrations_app.states import ACTIVE, REPLICA_OPEN
 MOST_SHOWN = 10
 LAST_MOVES = 12
 _LISTED = 8
-_LISTED_FIELDS = (
-    *("app__slug", "source_region", "dest_region", "requested_by__username"),
-    *("kind", "status", "current_step", "initiated_at", "writes_blocked_at", "writes_unblocked_at"),
-)
 
 
 def about(region: Region, viewer: User) -> dict[str, Any]:
@@ -60,4 +56,4 @@ def about(region: Region, viewer: User) -> dict[str, Any]:
 def _moves(region: Region, viewer: User) -> QuerySet[AppMigration]:
     """From and to it, the newest first. They lack their regions: queries.give_regions()."""
     either = AppMigration.objects.filter(Q(source_region=region) | Q(dest_region=region))
-    return in_sight(either, viewer).select_related("app", "requested_by").only(*_LISTED_FIELDS)
+    return as_shown(in_sight(either, viewer))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from migrations_app import queries
 from migrations_app.dashboard.consent import asked_by, time_limit
 from migrations_app.dashboard.display import NOTHING, badge, clock
-from migrations_app.models import AppMigration, Approval, AuditEvent
+from migrations_app.models import AppMigration, Approval
 
 
 def approvals_table(asked: list[Approval]) -> list[dict[str, Any]]:
@@ -49,5 +50,5 @@ def trail(move: AppMigration) -> list[dict[str, Any]]:
             "reason": "" if event.verb == "approve" and event.reason == move.reason else event.reason,
             "is_comment": event.verb == "comment",
         }
-        for event in AuditEvent.objects.filter(migration=move).order_by("id")
+        for event in queries.events(move)
     ]

@@ -134,6 +134,34 @@ def test_a_search_without_a_find_leads_back_to_all(shop: App, operator: User) ->
     assert "None is like that." not in the_list(operator, "app")
 
 
+# -- what is searched for ----------------------------------------------------------------------------------------------
+
+
+def test_a_search_is_not_counted_beyond_the_page_after(operator: User, monkeypatch: Any) -> None:
+    monkeypatch.setattr(listing.Listed, "list_per_page", 2)
+    app = on_paper.app("shop")
+    for number in range(5):
+        on_paper.move(app, reason=f"Cheaper {number}", status=Status.FAILED)
+    pages = [the_list(operator, "appmigration", q="cheap", p=str(page)) for page in (1, 2, 3)]
+    assert ["More than 2 found." in pages[0], "More than 4 found." in pages[1], "5 found." in pages[2]] == [True] * 3
+    rows = [html.count('class="field-state"') for html in pages]
+    assert rows == [2, 2, 1]
+    assert "p=2" in pages[0]
+    assert "p=3" not in pages[0], "nobody knows yet whether there is one"
+    assert len(the_file(operator, "appmigration", q="cheap", p="2")) == 5
+
+
+def test_of_what_is_joined_the_last_word_is_begun_and_the_others_are_whole(operator: User) -> None:
+    app = on_paper.app("billing")
+    for reason in ("Away from rack shop-12", "Away from rack shopping-12"):
+        on_paper.move(app, reason=reason, status=Status.FAILED)
+    found = {searched: len(the_file(operator, "appmigration", q=searched)) for searched in _SEARCHED}
+    assert found == _SEARCHED
+
+
+_SEARCHED = {"shop-1": 1, "shop 12": 2, "sho": 2, "sho-12": 0, "12 shop-": 2, "rack-shopping-12": 1, "--": 0}
+
+
 # -- filters -----------------------------------------------------------------------------------------------------------
 
 
