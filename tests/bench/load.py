@@ -10,6 +10,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 _AT_ONCE = 64
 _TIMEOUT_SECONDS = 30
@@ -47,27 +48,47 @@ class Browser(threading.local):
         raise AssertionError("unreachable")
 
 
-def drive(address: str, urls: Sequence[str], *, headers: Sequence[dict[str, str]], rate: float, seconds: float) -> Seen:
-    """`rate` requests a second for so long, one URL and one set of headers after the other."""
+class Answer(NamedTuple):
+    """`name`: of what was asked for."""
+
+    name: str
+    milliseconds: float
+    went_well: bool
+
+
+def ask(
+    address: str, asked: Sequence[tuple[str, str]], *, headers: Sequence[dict[str, str]], rate: float
+) -> list[Answer]:
+    """`rate` requests a second until all are asked, each a name and a URL; with one set of headers after the other."""
     browser = Browser(address)
     began = time.monotonic() + 0.1
 
-    def ask(number: int) -> tuple[float, bool]:
+    def ask_one(number: int) -> Answer:
+        name, url = asked[number]
         due = began + number / rate
         time.sleep(max(0.0, due - time.monotonic()))
         try:
-            went_well = browser.get(urls[number % len(urls)], headers[number % len(headers)]) in (200, 204)
+            went_well = browser.get(url, headers[number % len(headers)]) in (200, 204)
         except (OSError, http.client.HTTPException):
             went_well = False
-        return 1000 * (time.monotonic() - due), went_well
+        return Answer(name, 1000 * (time.monotonic() - due), went_well)
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        answers = list(pool.map(ask, range(round(rate * seconds))))
-    times = sorted(milliseconds for milliseconds, _ in answers)
+        return list(pool.map(ask_one, range(len(asked))))
+
+
+def seen(answers: Sequence[Answer]) -> Seen:
+    times = sorted(answer.milliseconds for answer in answers)
     return Seen(
         requests=len(times),
-        failed=sum(not went_well for _, went_well in answers),
+        failed=sum(not answer.went_well for answer in answers),
         p50=statistics.median(times),
         p95=times[int(len(times) * 0.95)],
         longest=times[-1],
     )
+
+
+def drive(address: str, urls: Sequence[str], *, headers: Sequence[dict[str, str]], rate: float, seconds: float) -> Seen:
+    """`rate` requests a second for so long, one URL and one set of headers after the other."""
+    asked = [("", urls[number % len(urls)]) for number in range(round(rate * seconds))]
+    return seen(ask(address, asked, headers=headers, rate=rate))

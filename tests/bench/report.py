@@ -56,6 +56,8 @@ TABLES: dict[str, dict[str, str]] = {
         "p50": "p50, ms",
         "p95": "p95, ms",
         "longest": "longest, ms",
+        "in_turns_p50": "p50 in turns with all",
+        "in_turns_p95": "p95 in turns with all",
     },
     "polling": {
         "when": "",

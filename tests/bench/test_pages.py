@@ -1,4 +1,5 @@
-"""How fast the console's pages are, with years of moves on the books: 50 requests a second, each page by itself.
+"""How fast the console's pages are, with years of moves on the books: 50 requests a second, each page by itself, then
+all of them in turns.
 
 BENCH_APPS, BENCH_MOVES, BENCH_EVENTS, BENCH_LIVE: how much is on the books. BENCH_REQUESTS: requests a second.
 BENCH_SECONDS: how long each page is asked for. BENCH_PAGES: a regular expression; only pages whose name it finds.
@@ -23,7 +24,7 @@ from migrations_app.models import App, AppMigration, AuditEvent, Region, SourceR
 from migrations_app.states import ApprovalState, ReplicaState, Status
 from portal.sandbox.paper import Wanted, fill
 from tests.bench import report
-from tests.bench.load import drive
+from tests.bench.load import ask, drive, seen
 from tests.bench.web import serving
 from tests.people import establish_roles
 
@@ -116,15 +117,21 @@ def test_pages(portal: str) -> None:
     client.force_login(person)
     assert client.session[SESSION_KEY] == str(person.pk)
     headers = [{"Cookie": "; ".join(f"{name}={morsel.value}" for name, morsel in client.cookies.items())}]
-    rows: list[report.Row] = []
-    for name, urls in pages().items():
-        if not PAGES.search(name):
-            continue
+    asked = {name: urls for name, urls in pages().items() if PAGES.search(name)}
+    rows: dict[str, report.Row] = {}
+    for name, urls in asked.items():
         assert urls, name
         drive(portal, urls, headers=headers, rate=RATE / 5, seconds=2)  # templates and connections are made once
-        seen = drive(portal, urls, headers=headers, rate=RATE, seconds=SECONDS)
-        assert seen.failed == 0, f"{name}: {seen.failed} of {seen.requests} failed"
-        print(f"{name}: {seen}")
-        rows.append({"page": name, **vars(seen)})
+        alone = drive(portal, urls, headers=headers, rate=RATE, seconds=SECONDS)
+        assert alone.failed == 0, f"{name}: {alone.failed} of {alone.requests} failed"
+        print(f"{name}: {alone}")
+        rows[name] = {"page": name, **vars(alone)}
+    rounds = round(SECONDS * RATE / 5)
+    in_turns = [(name, urls[number % len(urls)]) for number in range(rounds) for name, urls in asked.items()]
+    answers = ask(portal, in_turns, headers=headers, rate=RATE)
+    for name, row in rows.items():
+        among = seen([answer for answer in answers if answer.name == name])
+        assert among.failed == 0, f"{name}: {among.failed} of {among.requests} failed"
+        row |= {"in_turns_p50": among.p50, "in_turns_p95": among.p95}
     wanted = {name: getattr(WANTED, name) for name in ("apps", "moves", "events", "live")}
-    report.add("pages", rows, requests_a_second=RATE, seconds=SECONDS, **wanted)
+    report.add("pages", list(rows.values()), requests_a_second=RATE, seconds=SECONDS, **wanted)
