@@ -146,9 +146,9 @@ class Copies(ManyRows):
 
 
 class LongTransactions(Inserts):
-    """A row at each end of a transaction that is open for seconds."""
+    """A row at each end of a transaction that is open for a second."""
 
-    open_for = 2.0
+    open_for = 1.0
 
     def keys(self, n: int) -> list[str]:
         return [f"{self.name}/{n}/begun", f"{self.name}/{n}/ended"]
