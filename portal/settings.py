@@ -243,7 +243,8 @@ MOVES_REPLICA_WAL_BYTES = env.int("MOVES_REPLICA_WAL_BYTES", default=10 * 10**9)
 # Days after which somebody looks whether a replica is still needed; past them that is an alarm.
 MOVES_REPLICA_REVIEW_DAYS = env.int("MOVES_REPLICA_REVIEW_DAYS", default=14)
 
-# How old, in seconds, what the overview shows to all alike may be; 0: never older than the request.
+# How old, in seconds, what the overview shows to all alike may be, and what lists can be filtered by; 0: never older
+# than the request.
 MOVES_OVERVIEW_SECONDS = env.float("MOVES_OVERVIEW_SECONDS", default=1.0)
 
 # -- Tokens ------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
+from migrations_app.dashboard.shared import shared
 from migrations_app.models import App
 from migrations_app.models.words import Words, parts_of
 
@@ -49,7 +50,9 @@ class WordFilter(admin.AllValuesFieldListFilter):
 
     def __init__(self, field: Any, request: HttpRequest, params: Any, model: Any, *args: Any, **kwargs: Any) -> None:
         super().__init__(field, request, params, model, *args, **kwargs)
-        self.lookup_choices = values_of(model._meta.db_table, field.column)  # type: ignore[assignment]
+        table, column = model._meta.db_table, field.column
+        values: Iterable[str] = shared(f"values:{table}:{column}", lambda: values_of(table, column))
+        self.lookup_choices = values  # type: ignore[assignment]
 
 
 def values_of(table: str, column: str) -> Iterable[str]:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
 from django.forms import Media
 from django.http import HttpRequest, HttpResponse
 
 from migrations_app import queries
+from migrations_app.dashboard.shared import shared
 from migrations_app.dashboard.viewer import user_of
 from migrations_app.models import Region
-from migrations_app.permissions import in_sight, visible_apps
+from migrations_app.permissions import in_sight, sight_of, visible_apps
 
 
 class NeverDeleted(admin.ModelAdmin):
@@ -74,5 +75,10 @@ class TeamFilter(admin.RelatedFieldListFilter):
         self.title = "team"
 
     def field_choices(self, field: Any, request: HttpRequest, model_admin: Any) -> Any:
-        owners = visible_apps(user_of(request)).order_by().values("owner")
-        return list(Group.objects.filter(pk__in=owners).order_by("name").values_list("pk", "name"))
+        user = user_of(request)
+        return shared(f"teams:{sight_of(user)}", lambda: _teams_seen_by(user))
+
+
+def _teams_seen_by(user: User) -> list[tuple[int, str]]:
+    owners = visible_apps(user).order_by().values("owner")
+    return list(Group.objects.filter(pk__in=owners).order_by("name").values_list("pk", "name"))

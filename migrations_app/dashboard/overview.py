@@ -5,10 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from django.conf import settings
 from django.contrib.admin import AdminSite
 from django.contrib.auth.models import User
-from django.core.cache import cache
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -19,6 +17,7 @@ from migrations_app.clock import database_now
 from migrations_app.dashboard import live
 from migrations_app.dashboard.live import Fragment, Live
 from migrations_app.dashboard.overview_blocks import MOST, blocks, fragment
+from migrations_app.dashboard.shared import shared
 from migrations_app.dashboard.viewer import user_of
 from migrations_app.dashboard.waiting import in_turn, rows_of
 from migrations_app.permissions import Verb, can, sight_of
@@ -42,26 +41,25 @@ def _live(request: HttpRequest) -> Live:
     if not can(user, Verb.VIEW):
         return Live([], title="Overview", tone="quiet", address=reverse("admin:overview_live"), is_over=True)
     now, may_ask = database_now(), can(user, Verb.REQUEST)
-    shared, pressing = _shared(request, user, now, may_ask=may_ask)
+    common, pressing = _common(request, user, now, may_ask=may_ask)
     asked = queries.open_approvals(viewer=user)
     queries.give_regions(approval.migration for approval in asked)
     waiting = in_turn([approval for approval in asked if approval.expires_at > now], user)
     own = fragment("waiting", waiting[:MOST], len(waiting), may_ask=may_ask)
     own.context["rows"] = rows_of(waiting[:MOST])
     mine = sum(one.is_mine for one in waiting)
-    return Live([*shared, own], *_tab(pressing, mine), reverse("admin:overview_live"))
+    return Live([*common, own], *_tab(pressing, mine), reverse("admin:overview_live"))
 
 
-def _shared(request: HttpRequest, user: User, now: datetime, *, may_ask: bool) -> tuple[list[Fragment], dict[str, int]]:
+def _common(request: HttpRequest, user: User, now: datetime, *, may_ask: bool) -> tuple[list[Fragment], dict[str, int]]:
     """What all see who see the same teams, rendered once in MOVES_OVERVIEW_SECONDS: however many people look, it is
     asked for once."""
-    key = f"overview:{sight_of(user)}:{may_ask}:{timezone.get_current_timezone_name()}"
-    kept: tuple[list[Fragment], dict[str, int]] | None = cache.get(key) if settings.MOVES_OVERVIEW_SECONDS else None
-    if kept is None:
+
+    def make() -> tuple[list[Fragment], dict[str, int]]:
         found, pressing = blocks(user, now, may_ask=may_ask)
-        kept = [replace(part, context={}, html=part.render(request)) for part in found], pressing
-        cache.set(key, kept, settings.MOVES_OVERVIEW_SECONDS)
-    return kept
+        return [replace(part, context={}, html=part.render(request)) for part in found], pressing
+
+    return shared(f"overview:{sight_of(user)}:{may_ask}:{timezone.get_current_timezone_name()}", make)
 
 
 def _tab(pressing: dict[str, int], mine: int) -> tuple[str, str]:

@@ -199,6 +199,15 @@ def kept(settings: LazySettings) -> Iterator[None]:
     cache.clear()
 
 
+def test_the_teams_of_a_filter_are_kept_for_those_who_see_the_same(shop: App, operator: User, kept: None) -> None:
+    on_paper.app("till", owner="secret-team")
+    lists = [
+        page(who, "migrations_app_app_changelist").content.decode()
+        for who in (operator, person("vera", "Viewer", "team-a"))
+    ]
+    assert ["secret-team" in html for html in lists] == [True, False]
+
+
 def test_what_is_kept_for_a_moment_is_for_those_who_see_the_same(shop: App, operator: User, kept: None) -> None:
     move = on_paper.move(shop, status=Status.RUNNING, current_step="dumping_data", step_started_at=Now())
     ours, theirs = (person(name, "Viewer", team) for name, team in (("vera", "team-a"), ("sam", "team-b")))
