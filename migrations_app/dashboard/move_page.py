@@ -22,10 +22,11 @@ from migrations_app.dashboard.facts import facts
 from migrations_app.dashboard.findings import comparison_of, findings_of
 from migrations_app.dashboard.live import Fragment, Live
 from migrations_app.dashboard.move_charts import charts_of
-from migrations_app.dashboard.standing import sides, standing, way_back
+from migrations_app.dashboard.standing import sides, standing
 from migrations_app.dashboard.timeline import timeline
 from migrations_app.dashboard.trail import approvals_table, trail
 from migrations_app.dashboard.viewer import user_of
+from migrations_app.dashboard.way_back import way_back
 from migrations_app.engine.plan import plan_of
 from migrations_app.models import AppMigration, AuditEvent
 from migrations_app.permissions import Verb

@@ -15,6 +15,7 @@ from migrations_app.dashboard.live import Fragment
 from migrations_app.dashboard.regions_now import UNDER_WAY, RegionNow, add_alarms
 from migrations_app.dashboard.running import running
 from migrations_app.dashboard.standing import writes_of
+from migrations_app.dashboard.way_back import badge_of_replica, behind
 from migrations_app.models import Alarm, AppMigration, Region, SourceReplica
 from migrations_app.permissions import sees_every_team
 from migrations_app.states import Status
@@ -83,9 +84,9 @@ def _replica(replica: SourceReplica, now: datetime) -> dict[str, Any]:
     return {
         "replica": replica,
         "page": page_of(replica),
-        "badge": badge("warn", replica.state) if replica.is_troubled else badge(replica.state),
+        "badge": badge_of_replica(replica),
         "problem": replica.problem if replica.is_troubled else "",
-        "lag": "" if replica.lag_bytes is None else f"{size(replica.lag_bytes)} behind",
+        "behind": behind(replica, now),
         "size": size(replica.size_bytes),
         "is_overdue": replica.review_at <= now,
     }

@@ -9,9 +9,10 @@ from typing import Any
 from migrations_app import approvals, estimates, queries
 from migrations_app.dashboard.consent import void_sentences, waits_sentence
 from migrations_app.dashboard.display import badge, clock, markup, span, tone_of, who
+from migrations_app.dashboard.way_back import lives_now
 from migrations_app.engine.plan import plan_of
-from migrations_app.models import AppMigration, Approval, SourceReplica, StepRun
-from migrations_app.states import STARTS, ApprovalState, ReplicaState, RunStatus, Status, Step
+from migrations_app.models import AppMigration, Approval, StepRun
+from migrations_app.states import STARTS, ApprovalState, RunStatus, Status, Step
 
 _BEGINS = "It begins as soon as a worker takes it."
 
@@ -19,7 +20,7 @@ _BEGINS = "It begins as soon as a worker takes it."
 def standing(
     move: AppMigration, runs: list[StepRun], asked: list[Approval], waiting: Approval | None, now: datetime
 ) -> dict[str, Any]:
-    """`badge, tone, sentence, since, stopped, ends, next_try, people, nothing_to_press, notes, error`.
+    """`badge, tone, sentence, since, stopped, ends, next_try, lives_now, people, nothing_to_press, notes, error`.
 
     `since`, `stopped` and `ends` are times that the sentence goes on with, or None. The notes are about approvals: what
     waits for one, and which became void. `asked`: every request for consent about it; `waiting`: the open one.
@@ -34,6 +35,7 @@ def standing(
         "stopped": (runs[-1].ended_at if runs else None) if move.status == Status.HELD else None,
         "ends": None if seconds is None else now + timedelta(seconds=seconds),
         "next_try": queries.next_try(move),
+        "lives_now": lives_now(move),
         "people": _people(move, asked),
         "nothing_to_press": _nothing_to_press(move),
         "notes": notes_on(move, waiting),
@@ -100,26 +102,6 @@ def _nothing_to_press(move: AppMigration) -> str:
     if move.status == Status.RUNNING and move.pivot_at:
         return f"Nothing is to be pressed: {move.app} has been switched, and the last steps follow by themselves."
     return ""
-
-
-def way_back(move: AppMigration, now: datetime) -> dict[str, Any] | None:
-    """Of a move that left a replica: `sentence, replica` (while it is retained, else None), `problem, is_overdue`."""
-    replica: SourceReplica | None = getattr(move, "source_replica", None)
-    if replica is None:
-        return None
-    source, is_open = move.source_region, replica.state == ReplicaState.RETAINED
-    sentence = {
-        ReplicaState.RETAINED: f"The way back to {source} is open",
-        ReplicaState.TEARING_DOWN: f"The replica in {source} is being torn down: there is no way back.",
-        ReplicaState.TORN_DOWN: f"The replica in {source} was torn down: there is no way back.",
-        ReplicaState.REVERSED: f"It has been reversed since: {source} serves again.",
-    }[ReplicaState(replica.state)]
-    return {
-        "sentence": sentence,
-        "replica": replica if is_open else None,
-        "problem": replica.problem if is_open else "",
-        "is_overdue": is_open and replica.review_at <= now,
-    }
 
 
 def writes_of(move: AppMigration) -> dict[str, Any]:

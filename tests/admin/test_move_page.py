@@ -107,12 +107,14 @@ def test_what_was_undone_looks_so(shop: App, operator: User) -> None:
 
 def test_after_completion_the_way_back_is_on_top_with_its_price(shop: App, operator: User) -> None:
     move = on_paper.completed(shop)
-    SourceReplica.objects.update(lag_bytes=2100, lag_seconds=0.4)
+    SourceReplica.objects.update(lag_bytes=2100, lag_seconds=0.4, watched_at=Now())
     Region.objects.update(cost_per_gb_month_usd="0.12")
     html = html_of(operator, move)
     way_back = re.sub(r"<[^>]+>", "", html[html.index('class="way-back') : html.index('id="steps"')])
     assert re.search(
-        r"The way back to us-east-1 is open: kept for \d+ s, 2.1 kB \(0.4 s\) behind, 5.0 GB, \$0.60 a month.", way_back
+        r"The way back to us-east-1 is open: kept for \d+ s, 2.1 kB \(0.4 s\) behind, read \d+ s ago, 5.0 GB, "
+        r"\$0.60 a month.",
+        way_back,
     )
     assert "To be looked at in 1" in way_back
     assert open_and_shut(of_move(operator, move))[0] == {"Keep until…", "Reverse", "Tear down"}
