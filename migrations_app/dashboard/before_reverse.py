@@ -14,8 +14,8 @@ from migrations_app.states import ReplicaState, Status
 
 def way_back_now(move: AppMigration) -> list[str]:
     """How far the replica is behind, what is wrong with it and what that means for a reverse, and for how long earlier
-    reverses blocked writes. Empty where there is nothing to go back to, and for a held move that is only undone: there is
-    no reverse."""
+    reverses blocked writes. Empty where there is nothing to go back to, and for a held move that is only undone: there
+    is no reverse."""
     replica: SourceReplica | None = getattr(move, "source_replica", None)
     if move.status == Status.HELD:
         return _blocked(move) if is_way_back_open(move) else []
