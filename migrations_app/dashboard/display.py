@@ -85,6 +85,12 @@ def moment(at: datetime | None) -> str:
     return f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S %Z}" if at else NOTHING
 
 
+def time_of_day(at: datetime) -> str:
+    """With its date where that is not today's: a move that has been held since yesterday looks like one of now."""
+    local = timezone.localtime(at)
+    return f"{local:%H:%M:%S}" if local.date() == timezone.localdate() else f"{local:%Y-%m-%d %H:%M:%S}"
+
+
 def clock(at: datetime | None, text: str = "", *, counts: str = "") -> str:
     """A time as an element, in the user's zone, with UTC on hover. `counts` is `since` or `until`: then `text` is how
     long it is from or to then, and the browser counts on."""
@@ -189,10 +195,10 @@ def web_link(url: str) -> str:
 
 
 def log_of(acts: Iterable[dict[str, str]], name: str) -> list[dict[str, str]]:
-    """The lines of a log, each with the time of day and an id to link to."""
+    """The lines of a log, each with its time and an id to link to."""
     lines = []
     for number, act in enumerate(acts, start=1):
         at = datetime.fromisoformat(act["at"])
-        time = clock(at, f"{timezone.localtime(at):%H:%M:%S}")
+        time = clock(at, time_of_day(at))
         lines.append({"id": f"{name}-{number}", "at": time, "text": act["text"]})
     return lines

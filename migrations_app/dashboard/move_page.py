@@ -18,11 +18,13 @@ from migrations_app.dashboard.buttons import buttons_of
 from migrations_app.dashboard.commenting import draft
 from migrations_app.dashboard.confirming import as_http
 from migrations_app.dashboard.display import list_of, route, sign_of, tone_of
+from migrations_app.dashboard.ending import ask_again
 from migrations_app.dashboard.facts import facts
 from migrations_app.dashboard.findings import comparison_of, findings_of
 from migrations_app.dashboard.live import Fragment, Live
 from migrations_app.dashboard.move_charts import charts_of
-from migrations_app.dashboard.standing import sides, standing
+from migrations_app.dashboard.sides import sides
+from migrations_app.dashboard.standing import standing
 from migrations_app.dashboard.timeline import timeline
 from migrations_app.dashboard.trail import approvals_table, trail
 from migrations_app.dashboard.viewer import user_of
@@ -67,7 +69,7 @@ def _live(user: User, move: AppMigration) -> Live:
         "move": move,
         "standing": standing(move, runs, asked, waiting, now),
         "way_back": way_back(move, now),
-        "buttons": buttons_of(move, user, offers),
+        "buttons": [*ask_again(move, user), *buttons_of(move, user, offers)],
         "elsewhere": None if is_over else sides(move, runs),
     }
     fragments = [Fragment("standing", "dashboard/_standing.html", head)]

@@ -42,7 +42,7 @@ def blocks(viewer: User, now: datetime, *, may_ask: bool) -> tuple[list[Fragment
     replicas, kept = queries.ways_back(viewer=viewer, now=now, most=FEW)
     found: list[tuple[str, list[Any], int]] = [
         ("alarms", [_alarm(alarm) for alarm in wrong[:MOST]], len(wrong)),
-        ("held", [_held(move) for move in held], len(held)),
+        ("held", _held_rows(held), len(held)),
         ("running", [running(move, now) for move in at_work[:MOST]], len(at_work)),
         ("scheduled", [_scheduled(move, now) for move in queued[:FEW]], len(queued)),
         ("replicas", [_replica(replica, now) for replica in replicas], kept),
@@ -52,14 +52,19 @@ def blocks(viewer: User, now: datetime, *, may_ask: bool) -> tuple[list[Fragment
     return [fragment(*block, may_ask=may_ask) for block in found], pressing
 
 
-def _held(move: AppMigration) -> dict[str, Any]:
+def _held_rows(held: list[AppMigration]) -> list[dict[str, Any]]:
+    stopped = queries.stopped_at(held) if held else {}
+    return [_held(move, stopped.get(move.pk)) for move in held]
+
+
+def _held(move: AppMigration, stopped: datetime | None) -> dict[str, Any]:
     return {
         "move": move,
         "page": page_of(move),
         "badge": badge(move.status),
         "sentence": f"{'The undoing' if move.ends_as else 'The move'} stopped at {move.current_step}.",
         "error": move.last_error,
-        "since": move.step_started_at,
+        "since": stopped,
         "writes": writes_of(move),
         "next": "Retry or Reverse" if move.pivot_at else "Retry or Abort",
     }

@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.db.models import Count, Sum
 
 from migrations_app import alarms, workers
-from migrations_app.dashboard.display import NOTHING, badge, list_of
+from migrations_app.dashboard.display import badge, list_of
 from migrations_app.models import Alarm, AppMigration, Region, SourceReplica
 from migrations_app.models.alarm import AlarmCode
 from migrations_app.models.source_replica import GIGABYTE
@@ -56,7 +56,7 @@ class RegionNow:
     @property
     def health_badge(self) -> str:
         if self.alarms is None:
-            return NOTHING
+            return badge("pending", "unknown")
         count = len(self.alarms)
         if not count:
             return badge("pass", "well")
