@@ -185,9 +185,18 @@ def _retry(move: AppMigration) -> list[str]:
         onward = f"The move goes on with {move.current_step}, where it stopped; it is running again."
     return [
         onward,
-        f"{move.app} is served from {served} meanwhile.",
+        *_ahead(move),
+        f"{move.app} is served from {served} {'meanwhile' if move.pivot_at or move.ends_as else 'until the switch'}.",
         "If what stopped it is still there, it will be held again: look at the last error first.",
     ]
+
+
+def _ahead(move: AppMigration) -> list[str]:
+    """What a retry before the switch goes on to: it does not stop there to ask."""
+    if move.pivot_at or move.ends_as or move.kind == Kind.REHEARSAL:
+        return []
+    block = "" if move.writes_blocked_at and not move.writes_unblocked_at else "blocks writes and "
+    return [f"Nobody is asked again: it {block}passes the switch, after which there is only forward, and Reverse."]
 
 
 def _teardown(move: AppMigration) -> list[str]:

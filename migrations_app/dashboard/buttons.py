@@ -13,7 +13,7 @@ from migrations_app.errors import Blocker
 from migrations_app.models import AppMigration
 from migrations_app.permissions import DECISIONS, Verb
 from migrations_app.queries import Offer
-from migrations_app.states import STARTS, Act, Status
+from migrations_app.states import STARTS, Act, Kind, Status
 
 _DANGEROUS = frozenset({Act.ABORT, Act.TEARDOWN})
 _OPERATORS = (Verb.ABORT, Verb.RETRY, Verb.REVERSE, Verb.TEARDOWN)
@@ -102,11 +102,16 @@ def _effect(offer: Offer, move: AppMigration) -> str:
         return f"Nothing has begun: {app} stays in {source}."
     return {
         Verb.ABORT: f"Everything is undone, and {app} goes on in {source}.",
-        Verb.RETRY: "It goes on where it stopped. If the cause is still there, it is held again.",
+        Verb.RETRY: f"It goes on where it stopped{_how_far(move)}. If the cause is still there, it is held again.",
         Verb.REVERSE: _effect_of_reverse(move),
         Verb.TEARDOWN: f"For good: what is left in {source} is dropped, and with it the way back.",
         Verb.KEEP: "The replica stays, and with it the way back. Somebody looks again on the day you choose.",
     }[offer.verb]
+
+
+def _how_far(move: AppMigration) -> str:
+    """Of a retry: nobody is asked again before there is only forward."""
+    return "" if move.pivot_at or move.ends_as or move.kind == Kind.REHEARSAL else ", through the block and the switch"
 
 
 def _effect_of_reverse(move: AppMigration) -> str:

@@ -18,6 +18,7 @@ from django.utils.safestring import SafeString, mark_safe
 from migrations_app.models import AppMigration
 from migrations_app.units import size as size
 from migrations_app.units import span as span
+from migrations_app.units import ticking as ticking
 
 NOTHING = "–"
 
@@ -111,17 +112,6 @@ def ago(at: datetime | None) -> str:
 def left(until: datetime | None) -> str:
     """How long it is to a time: the browser counts on."""
     return clock(until, ticking((until - timezone.now()).total_seconds()), counts="until") if until else NOTHING
-
-
-def ticking(seconds: float) -> str:
-    """A length of time whose last digit may change every second: 12 s, 3 min 05 s, 2 h 07 min, 4 d 3 h. Never negative.
-    static/portal/console.js counts on in the same words."""
-    whole = max(0, int(seconds))
-    for length, unit, rest, small in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        if whole >= length:
-            parts = whole % length // rest
-            return f"{whole // length} {unit} {parts:02d} {small}" if unit != "d" else f"{whole // length} d {parts} h"
-    return f"{whole} s"
 
 
 def time_column(at: datetime | None) -> str:

@@ -57,7 +57,6 @@ def ask_again(move: AppMigration, user: User) -> list[Button]:
     wanted = move.status in (Status.ABORTED, Status.FAILED) and move.kind != Kind.REVERSE
     if not wanted or move.app.region_id == move.dest_region_id or not can(user, Verb.REQUEST, move.app):
         return []
-    strategy = {} if move.strategy == move.kind else {"strategy": move.strategy}
-    chosen = urlencode({"app": move.app.slug, "dest": move.dest_region.slug, **strategy})
-    effect = "New move, with this app and this destination. Nothing begins by it."
+    chosen = urlencode({"app": move.app.slug, "dest": move.dest_region.slug, "strategy": move.strategy})
+    effect = "Opens New move, with this app and this destination filled in."
     return [Button("Ask again", f"{reverse('admin:new_move')}?{chosen}", [], effect=effect)]

@@ -67,7 +67,7 @@ def _live(user: User, move: AppMigration) -> Live:
     is_over = move.status in TERMINAL
     head = {
         "move": move,
-        "standing": standing(move, runs, asked, waiting, now),
+        "standing": standing(move, runs, asked, waiting, now, may_decide=any(o.verb in _DECIDING for o in offers)),
         "way_back": way_back(move, now),
         "buttons": [*ask_again(move, user), *buttons_of(move, user, offers)],
         "elsewhere": None if is_over else sides(move, runs),
@@ -99,6 +99,8 @@ def _live(user: User, move: AppMigration) -> Live:
     )
 
 
+_DECIDING = (Verb.ABORT, Verb.RETRY, Verb.REVERSE)
+"""The verbs that end a hold."""
 _NO_PREFLIGHT = "None is kept: it runs when the move is asked for, if that needs approval, and again before it begins."
 
 

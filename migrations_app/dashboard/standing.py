@@ -19,13 +19,20 @@ _BEGINS = "It begins as soon as a worker takes it."
 
 
 def standing(
-    move: AppMigration, runs: list[StepRun], asked: list[Approval], waiting: Approval | None, now: datetime
+    move: AppMigration,
+    runs: list[StepRun],
+    asked: list[Approval],
+    waiting: Approval | None,
+    now: datetime,
+    *,
+    may_decide: bool,
 ) -> dict[str, Any]:
     """`badge, tone, sentence, since, stopped, ends, goes_on, next_try, came_to_nothing, lives_now, people,
     nothing_to_press, notes, error`.
 
     `since`, `stopped` and `ends` are times that the sentence goes on with, or None. The notes are about approvals: what
     waits for one, and which became void. `asked`: every request for consent about it; `waiting`: the open one.
+    `may_decide`: the user has a right to one of the verbs that end a hold.
     """
     run = runs[-1] if runs and runs[-1].ended_at is None else None
     end = ending(move)
@@ -42,7 +49,7 @@ def standing(
         "next_try": queries.next_try(move),
         "lives_now": lives_now(move),
         "people": _people(move, asked),
-        "nothing_to_press": _nothing_to_press(move),
+        "nothing_to_press": _nothing_to_press(move, may_decide=may_decide),
         "notes": notes_on(move, waiting),
         "error": "" if move.status == Status.COMPLETED else move.last_error,
     }
@@ -106,8 +113,10 @@ def _people(move: AppMigration, asked: list[Approval]) -> str:
     }[ApprovalState(start.state)]
 
 
-def _nothing_to_press(move: AppMigration) -> str:
-    """Why there may be no button, of a move that goes on by itself; else empty."""
+def _nothing_to_press(move: AppMigration, *, may_decide: bool) -> str:
+    """Why there may be no button: it goes on by itself, or somebody else has to decide; else empty."""
+    if move.status == Status.HELD and not may_decide:
+        return "You may not decide how it goes on: somebody with the role Operator or Admin does."
     if move.status == Status.ABORTING:
         return "Nothing is to be pressed: it undoes itself."
     if move.status == Status.RUNNING and move.pivot_at:
