@@ -28,10 +28,11 @@ def in_sight_of(viewer: User | None) -> QuerySet[Alarm]:
 def now_open(viewer: User | None) -> list[Alarm]:
     """What is wrong now, the newest first; before all, if so, that nobody is there to see it (not a row)."""
     found = list(in_sight_of(viewer).filter(ended_at__isnull=True))
-    return [*_silence(), *found]
+    return [*silence(), *found]
 
 
-def _silence() -> list[Alarm]:
+def silence() -> list[Alarm]:
+    """That nobody looks, as an alarm; empty while the reconciler is heard of."""
     with connection.cursor() as cursor:
         cursor.execute(_LAST_HEARD, [HEARTBEAT])
         now, heard = cursor.fetchone()

@@ -11,7 +11,8 @@ from django.conf import settings
 
 from migrations_app import approvals
 from migrations_app.engine.undoing import is_way_back_open, left_to_undo
-from migrations_app.models import App, AppMigration
+from migrations_app.models import App, AppMigration, SourceReplica
+from migrations_app.models.alarm import AlarmCode
 from migrations_app.permissions import Verb
 from migrations_app.states import TERMINAL, Act, Kind, Status, Step, Strategy
 
@@ -85,13 +86,37 @@ def _moving(app: App, source: str, dest: str, while_copied: list[str]) -> list[s
     ]
 
 
+_MET_BY_A_REVERSE = {
+    AlarmCode.REGION_AWAY: "One of the two regions was away when it was looked at last: while it is, the reverse "
+    "cannot begin, and nothing changes.",
+    AlarmCode.SLOT_LOST: "WAL that the replica needs is about to be removed: should that come first, the reverse "
+    "ends at its first step, before writes are blocked.",
+    AlarmCode.REPLICA_STOPPED: "The replica gets no changes: unless that is mended, the reverse ends at its first "
+    "step, before writes are blocked.",
+    AlarmCode.REPLICA_LAGS: "The replica lags: the reverse waits for it first, while writes go on.",
+}
+
+
+def met_by_a_reverse(move: AppMigration) -> str:
+    """What a reverse of the move would come upon, as its replica was seen last; what forbids one the rules say."""
+    replica: SourceReplica | None = getattr(move, "source_replica", None)
+    if replica is None or not replica.is_troubled or not replica.problem_code:
+        return ""
+    return _MET_BY_A_REVERSE.get(AlarmCode(replica.problem_code), "")
+
+
+def blocked_by_a_reverse() -> str:
+    """For how long at most, before it aborts itself."""
+    return _span(settings.MOVES_BLOCK_BUDGET_SECONDS[Strategy.REVERSE])
+
+
 def _reversing(app: App, source: str, dest: str) -> list[str]:
-    """Back from `source`, where the app is now, to `dest`, where its replica is."""
-    at_most = _span(settings.MOVES_BLOCK_BUDGET_SECONDS[Strategy.REVERSE])
+    """Back from `source`, where the app is now, to `dest`, where its replica is. Nothing of how that is: it changes by
+    itself, and whoever sends the form is bound to these sentences."""
     return [
         f"{app} goes back from {source} to {dest}, by a move of its own.",
-        f"{dest} has a current replica: only what has not arrived there yet is copied.",
-        f"For the switch {app} can be read but takes no writes, for {at_most} at most: past "
+        f"{dest} has a replica: only what has not arrived there yet is copied.",
+        f"For the switch {app} can be read but takes no writes, for {blocked_by_a_reverse()} at most: past "
         f"that the reverse aborts itself, and {app} goes on in {source}.",
         f"It waits for no maintenance window. Afterwards {source} keeps the replica.",
     ]
@@ -160,9 +185,18 @@ def _retry(move: AppMigration) -> list[str]:
         onward = f"The move goes on with {move.current_step}, where it stopped; it is running again."
     return [
         onward,
-        f"{move.app} is served from {served} meanwhile.",
+        *_ahead(move),
+        f"{move.app} is served from {served} {'meanwhile' if move.pivot_at or move.ends_as else 'until the switch'}.",
         "If what stopped it is still there, it will be held again: look at the last error first.",
     ]
+
+
+def _ahead(move: AppMigration) -> list[str]:
+    """What a retry before the switch goes on to: it does not stop there to ask."""
+    if move.pivot_at or move.ends_as or move.kind == Kind.REHEARSAL:
+        return []
+    block = "" if move.writes_blocked_at and not move.writes_unblocked_at else "blocks writes and "
+    return [f"Nobody is asked again: it {block}passes the switch, after which there is only forward, and Reverse."]
 
 
 def _teardown(move: AppMigration) -> list[str]:

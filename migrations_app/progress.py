@@ -20,10 +20,9 @@ import math
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import timedelta
 from typing import Any, Literal, Protocol, TypedDict, Unpack
 
-from migrations_app.units import size
+from migrations_app.units import size, ticking
 
 WRITE_SECONDS = 1.0
 _RATE_SECONDS = 10.0
@@ -154,7 +153,7 @@ def sentence(kept: Mapping[str, Any]) -> str:
         f"{blobs['done']:,} of {blobs['total']:,} blobs" if blobs else "",
         f"{kept['rows']:,} rows" if kept["rows"] is not None else "",
         f"{amount(round(rate), unit)}/s" if rate and kept["done"] < kept["total"] else "",
-        f"{timedelta(seconds=round(left))} left" if left is not None else "",
+        f"{ticking(round(left))} left" if left is not None else "",
         f"lag {lag_in_words(kept)}" if kept["lag_bytes"] is not None else "",
     ]
     return ", ".join(part for part in parts if part)

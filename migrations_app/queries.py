@@ -13,7 +13,7 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.db.models import Case, Count, Min, Prefetch, Q, QuerySet, When, Window
+from django.db.models import Case, Count, Max, Min, Prefetch, Q, QuerySet, When, Window
 
 from migrations_app import approvals, rules
 from migrations_app.clock import database_now
@@ -169,6 +169,12 @@ def open_run(row: AppMigration) -> StepRun | None:
     """The attempt that goes on, or waits; of a move from active_moves()."""
     runs: list[StepRun] = row.open_runs  # type: ignore[attr-defined]
     return runs[-1] if runs else None
+
+
+def stopped_at(held: Iterable[AppMigration]) -> dict[UUID, datetime]:
+    """When the last try of each of the moves ended: since then it waits for somebody."""
+    tries = StepRun.objects.filter(migration__in=held, ended_at__isnull=False).order_by()
+    return dict(tries.values_list("migration").annotate(Max("ended_at")))
 
 
 def open_approvals(*, viewer: User | None) -> list[Approval]:

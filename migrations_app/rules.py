@@ -104,12 +104,14 @@ def forbids_move(facts: MoveFacts) -> list[Blocker]:
             )
         )
     if facts.kind is not Kind.REVERSE and facts.replica:
-        replica = facts.replica
+        replica, left_by = facts.replica, facts.replica.migration_id
         found.append(
             Blocker(
                 "replica_retained",
-                f"{app} still has a replica in {replica.region}, left by move {replica.migration_id}.",
-                f"Reverse move {replica.migration_id}, or tear down the replica it left.",
+                f"{app} still has a replica in {replica.region}, left by move {left_by}.",
+                f"Tear down the replica that move {left_by} left."
+                if replica.is_lost
+                else f"Reverse move {left_by}, or tear down the replica it left.",
             )
         )
     return found
@@ -168,7 +170,7 @@ def forbids_start(move: AppMigration, facts: MoveFacts) -> list[Blocker]:
     """What forbade the request, looked at again on approval; the move itself is no hindrance to it."""
     found = forbids_move(replace(facts, active=None))
     if move.reverses_id and not found:
-        found = forbids_use_of(facts.replica, "reversed")
+        found = forbids_going_back_to(facts.replica)
     return found
 
 
@@ -231,7 +233,7 @@ def forbids_reverse(move: AppMigration, replica: SourceReplica | None, facts: Mo
             )
         ]
     # The replica to go back to is what a new move would be refused for.
-    return forbids_use_of(replica, "reversed") or forbids_move(facts)
+    return forbids_going_back_to(replica) or forbids_move(facts)
 
 
 def forbids_teardown(move: AppMigration, replica: SourceReplica | None, active: AppMigration | None) -> list[Blocker]:
@@ -289,6 +291,10 @@ def _is_control(char: str) -> bool:
     return unicodedata.category(char) in ("Cc", "Cs") or unicodedata.bidirectional(char) in _BIDI_CONTROLS
 
 
+DRIFTED = "replica_drifted"
+"""The code of a problem, as the alarm about it has it."""
+
+
 def forbids_use_of(replica: SourceReplica | None, participle: str) -> list[Blocker]:
     if replica is None:
         return [Blocker("no_replica", f"The move left no replica that could be {participle}.", _LOOK)]
@@ -296,9 +302,32 @@ def forbids_use_of(replica: SourceReplica | None, participle: str) -> list[Block
         words = {
             ReplicaState.TEARING_DOWN: "is being torn down: the way back is given up",
             ReplicaState.TORN_DOWN: "was torn down: there is no way back",
-            ReplicaState.REVERSED: "serves again since the move was reversed",
+            ReplicaState.REVERSED: "was the way back when the move was reversed",
         }
         return [Blocker(f"replica_{replica.state}", f"The replica {words[ReplicaState(replica.state)]}.", _LOOK)]
+    return []
+
+
+def forbids_going_back_to(replica: SourceReplica | None) -> list[Blocker]:
+    """Nor one of which is known that the reverse would end without a switch: at its first step, as nothing streams; or,
+    where tables have changed, at the comparison, and writes would be blocked for nothing until then.
+
+    What may pass by itself, such as a lag or a region that is away, the reverse looks at when it begins.
+    """
+    found = forbids_use_of(replica, "reversed")
+    if found or replica is None:
+        return found
+    if replica.is_lost:
+        lost = f"The replica's slot is {replica.wal_status}: it cannot become current again, and the way back is gone."
+        return [Blocker("way_back_lost", lost, "Tear it down; to bring the app back, move it there anew.")]
+    if replica.problem_code == DRIFTED:
+        return [
+            Blocker(
+                "replica_drifted",
+                "The app's tables are not those of its replica any more: the comparison would refuse the switch.",
+                "Repeat the change there, as docs/deployment.md says; the reconciler sees it when it looks next.",
+            )
+        ]
     return []
 
 

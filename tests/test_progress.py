@@ -279,7 +279,7 @@ def test_it_is_worded_for_people() -> None:
     assert sentence(taken(meter, 0, 1200, 5000, "rows")) == "1,200 of 5,000 rows"
     taken(meter, 1, 0, 10**9, "bytes")
     kept = taken(meter, 2, 5 * 10**6, 10**9, "bytes", rows=12345, lag=(4096, 0.25))
-    assert sentence(kept) == ("5.0 MB of 1.0 GB, 12,345 rows, 5.0 MB/s, 0:03:19 left, lag 4.1 kB (0.2 s)")
+    assert sentence(kept) == ("5.0 MB of 1.0 GB, 12,345 rows, 5.0 MB/s, 3 min 19 s left, lag 4.1 kB (0.2 s)")
 
 
 def test_samples_follow_rate_and_lag_from_when_the_run_began() -> None:

@@ -124,6 +124,36 @@ def test_teardown_while_a_reverse_needs_the_replica(app: App) -> None:
     assert refusal(actions.teardown, move_id=move.pk, **TEARDOWN) == "move_active"
 
 
+@pytest.mark.parametrize(
+    ("seen", "code"),
+    [
+        ({"wal_status": "lost"}, "way_back_lost"),
+        ({"wal_status": "missing", "problem_code": "region_away"}, "way_back_lost"),
+        ({"problem_code": "replica_drifted"}, "replica_drifted"),
+    ],
+)
+def test_a_reverse_that_would_only_end_at_a_step_is_not_begun(app: App, seen: dict[str, str], code: str) -> None:
+    move = completed(app)
+    SourceReplica.objects.update(**seen, problem="It is in trouble.")
+    assert refusal(actions.reverse, move_id=move.pk, acting_user=None, reason="a test") == code
+
+
+@pytest.mark.parametrize("code", ["replica_lags", "region_away", "replica_stopped", "wal_piles_up", "slot_lost"])
+def test_what_may_pass_by_itself_shuts_no_way_back(app: App, code: str) -> None:
+    move = completed(app)
+    SourceReplica.objects.update(problem_code=code, problem="It is in trouble.", wal_status="unreserved")
+    assert actions.reverse(move_id=move.pk, acting_user=None, reason="a test").status == Status.QUEUED
+
+
+def test_nobody_is_sent_to_reverse_what_cannot_be(app: App) -> None:
+    completed(app)
+    SourceReplica.objects.update(wal_status="lost")
+    with pytest.raises(Refused) as caught:
+        request("ap-south-1")
+    assert caught.value.code == "replica_retained"
+    assert "everse" not in caught.value.hint
+
+
 def test_teardown_without_the_name_typed(app: App) -> None:
     move = completed(app)
     with pytest.raises(InvalidInput, match="confirm"):

@@ -78,7 +78,7 @@ def at_work(transactional_db: None) -> StepRun:
     )  # fmt: skip
 
 
-HOW_FAR = "1.0 GB of 3.0 GB, 1,234,567 rows, 20.0 MB/s, 0:01:40 left, lag 4.1 kB (0.2 s)"
+HOW_FAR = "1.0 GB of 3.0 GB, 1,234,567 rows, 20.0 MB/s, 1 min 40 s left, lag 4.1 kB (0.2 s)"
 
 
 def test_the_screen_shows_how_far_the_step_is_and_the_tables_at_work(at_work: StepRun) -> None:

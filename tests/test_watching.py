@@ -153,7 +153,9 @@ def test_a_region_that_is_away_is_an_alarm_and_the_others_are_watched(
         move_id for move_id, at in SourceReplica.objects.values_list("migration", "watched_at") if at == seen[move_id]
     }
     assert unchanged == {away.pk} != {well.pk}
-    assert "eu-west-1 cannot be watched" in SourceReplica.objects.get(migration=away).problem
+    replica = SourceReplica.objects.get(migration=away)
+    assert replica.problem == "How it is now is not known: eu-west-1 is away.", "why, the region's alarm says"
+    assert replica.problem_code == "region_away"
     Region.objects.filter(pk=eu.pk).update(database=database)
     wait_until(lambda: in_order(away))
 

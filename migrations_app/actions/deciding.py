@@ -42,7 +42,7 @@ def approve(*, move_id: UUID | str, acting_user: User | None, seen: str = "", co
             approvals.close(
                 approval, ApprovalState.APPROVED, by=acting_user, comment=comment.strip(), expires_at=expires_at
             )
-            steering.do(act, move, verb="approve", actor=acting_user, reason=comment.strip() or approval.reason)
+            steering.do(act, move, verb="approve", actor=acting_user, reason=comment.strip())
     if changed:
         raise Refused(
             [Blocker("changed_since_seen", f"{changed[0].upper()}{changed[1:]} changed.", "Look again, then decide.")]

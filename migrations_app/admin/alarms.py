@@ -6,12 +6,13 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 
 from migrations_app import alarms
 from migrations_app.admin.listing import Empty, Listed
-from migrations_app.admin.sight import LookOnly
-from migrations_app.dashboard.display import NOTHING, link, list_of, time_column
+from migrations_app.admin.sight import LookedAt
+from migrations_app.dashboard.alarm_rows import subject_of
+from migrations_app.dashboard.display import NOTHING, link, list_of, markup, time_column
 from migrations_app.dashboard.viewer import user_of
 from migrations_app.models import Alarm
 
@@ -34,16 +35,18 @@ class StandingFilter(admin.SimpleListFilter):
 
 
 @admin.register(Alarm)
-class AlarmAdmin(Listed, LookOnly):
+class AlarmAdmin(Listed, LookedAt):
     """Raised and ended by the reconciler alone."""
 
-    list_display = ["since_shown", "code", "sentence", "hint", "ended"]
+    list_display = ["since_shown", "code", "subject", "sentence", "hint", "ended"]
     list_filter = [StandingFilter, "code", "since"]
     search_fields = ["about", "sentence"]
     search_help_text = "Region, app, or any word of it."
 
     def empty(self, request: HttpRequest) -> Empty:
         over = list_of(Alarm, **{StandingFilter.parameter_name: "over"})
+        if alarms.silence():
+            return Empty("No other alarm is open, and none can be raised until the reconciler is back.")
         return Empty("Nothing that you see is wrong now.", "What is over", over)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Alarm]:
@@ -55,6 +58,15 @@ class AlarmAdmin(Listed, LookOnly):
 
     def get_fields(self, request: HttpRequest, obj: Alarm | None = None) -> Any:
         return ["code", "sentence", "hint", ("since_shown", "seen", "ended"), ("region_page", "move_page")]
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """That the reconciler is silent is no row, and stands above whatever is listed."""
+        return super().changelist_view(request, {"above": alarms.silence(), **(extra_context or {})})
+
+    @admin.display(description="about", ordering="about")
+    def subject(self, alarm: Alarm) -> str:
+        subject = subject_of(alarm)
+        return markup('<a href="{}">{}</a>', subject.url, subject.name) if subject else alarm.about
 
     @admin.display(description="since", ordering="since")
     def since_shown(self, alarm: Alarm) -> str:

@@ -12,7 +12,7 @@ from django.shortcuts import redirect
 from migrations_app import queries
 from migrations_app.admin.listing import Empty, Listed, titled
 from migrations_app.admin.searching import Searched
-from migrations_app.admin.sight import LookOnly, TeamFilter, regions_of
+from migrations_app.admin.sight import LookedAt, TeamFilter, regions_of
 from migrations_app.dashboard.consent import asked_by, time_limit
 from migrations_app.dashboard.display import NOTHING, badge, link, list_of, markup, page_of, route_column, time_column
 from migrations_app.dashboard.viewer import user_of
@@ -45,7 +45,7 @@ class StateFilter(admin.SimpleListFilter):
 
 
 @admin.register(Approval)
-class ApprovalAdmin(Searched, Listed, LookOnly):
+class ApprovalAdmin(Searched, Listed, LookedAt):
     list_display = ["move", "act", "state_shown", "asked_by", "reason", "limit", "decider"]
     list_display_links = None
     list_filter = [StateFilter, "act", ("migration__app__owner", TeamFilter), _ASKED]

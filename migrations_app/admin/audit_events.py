@@ -10,7 +10,7 @@ from django.urls import reverse
 from migrations_app import audit, permissions
 from migrations_app.admin.listing import Empty, Exported
 from migrations_app.admin.searching import Searched, WordFilter
-from migrations_app.admin.sight import InSight, LookOnly
+from migrations_app.admin.sight import InSight, LookedAt
 from migrations_app.dashboard.display import NOTHING, list_of, markup, time_column, unbroken
 from migrations_app.dashboard.viewer import user_of
 from migrations_app.models import App, AuditEvent
@@ -19,7 +19,7 @@ from migrations_app.permissions import Verb
 
 
 @admin.register(AuditEvent)
-class AuditEventAdmin(Searched, Exported, InSight, LookOnly):
+class AuditEventAdmin(Searched, Exported, InSight, LookedAt):
     list_title = "Audit trail"
     list_display = ["when", "who", "verb", "about", "change", "reason"]
     list_filter = [("verb", WordFilter), ("surface", WordFilter), "at"]

@@ -10,9 +10,10 @@ from migrations_app.admin.listing import Empty, Exported, titled
 from migrations_app.admin.searching import Searched
 from migrations_app.admin.sight import InSight, LookOnly, RegionFilter, TeamFilter, regions_of
 from migrations_app.admin.trail import WithTrail
-from migrations_app.dashboard.display import NOTHING, badge, list_of, markup, span, time_column, unbroken
+from migrations_app.dashboard.display import NOTHING, list_of, markup, span, time_column, unbroken
 from migrations_app.dashboard.replica_page import about
 from migrations_app.dashboard.viewer import user_of
+from migrations_app.dashboard.way_back import badge_of_replica
 from migrations_app.models import AppMigration, SourceReplica
 from migrations_app.states import REPLICA_OPEN, ReplicaState
 from migrations_app.units import size
@@ -85,7 +86,7 @@ class SourceReplicaAdmin(Searched, WithTrail, Exported, InSight, LookOnly):
 
     @admin.display(description="state", ordering="state")
     def state_shown(self, replica: SourceReplica) -> str:
-        return badge("warn", replica.state) if replica.is_troubled else badge(replica.state)
+        return badge_of_replica(replica)
 
     @admin.display(description="size, cost", ordering="size_bytes")
     def size_and_cost(self, replica: SourceReplica) -> str:
@@ -101,7 +102,8 @@ class SourceReplicaAdmin(Searched, WithTrail, Exported, InSight, LookOnly):
     def lag(self, replica: SourceReplica) -> str:
         if replica.state != ReplicaState.RETAINED or replica.lag_bytes is None:
             return NOTHING
-        return unbroken(f"{size(replica.lag_bytes)},", span(replica.lag_seconds or 0))
+        late = "" if replica.lag_seconds is None else span(replica.lag_seconds)
+        return unbroken(f"{size(replica.lag_bytes)},", late) if late else size(replica.lag_bytes)
 
     @admin.display(description="WAL kept for it", ordering="retained_bytes")
     def retained(self, replica: SourceReplica) -> str:

@@ -44,6 +44,18 @@ class LookOnly(NeverDeleted):
         return super().render_change_form(request, context | {"media": Media()}, *args, **kwargs)
 
 
+class LookedAt(LookOnly):
+    """Whose page is its fields, under its own name."""
+
+    change_form_template = "dashboard/look_page.html"
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        named = {"title": str(context["original"]), "subtitle": None}
+        return super().render_change_form(request, context | named, *args, **kwargs)
+
+
 class InSight(admin.ModelAdmin):
     """Rows of apps that the user sees; of others Django says that there is none."""
 

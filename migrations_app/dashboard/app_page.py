@@ -14,7 +14,7 @@ from migrations_app.dashboard.display import ago, badge, clock, link, list_of, m
 from migrations_app.dashboard.history import Map, map_of
 from migrations_app.dashboard.last_moves import as_shown, blocked_chart, move_rows
 from migrations_app.dashboard.move_form import everywhere
-from migrations_app.dashboard.standing import way_back
+from migrations_app.dashboard.way_back import way_back
 from migrations_app.models import App, AppMigration
 from migrations_app.permissions import Verb
 from migrations_app.states import ACTIVE
@@ -24,7 +24,7 @@ _NO_WAY_BACK = "No way back is kept: no region has a replica of it."
 
 
 def about(app: App, viewer: User) -> dict[str, Any]:
-    """`sentences`, `tone`, `way_back` (as standing.way_back has it, and its `page`), `buttons`, `map`, its `last`
+    """`sentences`, `tone`, `way_back` (as way_back.way_back() has it, and its `page`), `buttons`, `map`, its `last`
     moves, and a `chart` of how long they blocked writes."""
     last = list(as_shown(AppMigration.objects.filter(app=app)).order_by("-initiated_at")[:LAST_MOVES])
     now = database_now()

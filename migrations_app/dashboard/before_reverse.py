@@ -5,6 +5,7 @@ from __future__ import annotations
 from statistics import median
 
 from migrations_app import queries
+from migrations_app.consequences import met_by_a_reverse
 from migrations_app.dashboard.display import ago, markup, size, span
 from migrations_app.engine.undoing import is_way_back_open
 from migrations_app.models import AppMigration, SourceReplica
@@ -12,14 +13,16 @@ from migrations_app.states import ReplicaState, Status
 
 
 def way_back_now(move: AppMigration) -> list[str]:
-    """How far the replica is behind, what is wrong with it, and for how long earlier reverses blocked writes. Empty
-    where there is nothing to go back to, and for a held move that is only undone: there is no reverse."""
+    """How far the replica is behind, what is wrong with it and what that means for a reverse, and for how long earlier
+    reverses blocked writes. Empty where there is nothing to go back to, and for a held move that is only undone: there
+    is no reverse."""
     replica: SourceReplica | None = getattr(move, "source_replica", None)
     if move.status == Status.HELD:
         return _blocked(move) if is_way_back_open(move) else []
     if replica is None or replica.state != ReplicaState.RETAINED:
         return []
-    return [*_behind(replica, move.source_region.slug), *_blocked(move)]
+    met = met_by_a_reverse(move)
+    return [*_behind(replica, move.source_region.slug), *([met] if met else []), *_blocked(move)]
 
 
 def _behind(replica: SourceReplica, place: str) -> list[str]:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from django.contrib.auth.models import User
 from django.urls import reverse
 
+from migrations_app.consequences import blocked_by_a_reverse, met_by_a_reverse
 from migrations_app.errors import Blocker
 from migrations_app.models import AppMigration
 from migrations_app.permissions import DECISIONS, Verb
 from migrations_app.queries import Offer
-from migrations_app.states import STARTS, Act, Status
+from migrations_app.states import STARTS, Act, Kind, Status
 
 _DANGEROUS = frozenset({Act.ABORT, Act.TEARDOWN})
 _OPERATORS = (Verb.ABORT, Verb.RETRY, Verb.REVERSE, Verb.TEARDOWN)
@@ -92,7 +93,7 @@ def _place(offer: Offer) -> tuple[bool, bool, bool]:
 
 
 def _effect(offer: Offer, move: AppMigration) -> str:
-    app, source, dest = move.app, move.source_region, move.dest_region
+    app, source = move.app, move.source_region
     if offer.verb is Verb.APPROVE:
         return f"The {offer.act} begins as soon as nothing stands in the way. The next page says all about it."
     if offer.verb in (Verb.REJECT, Verb.WITHDRAW):
@@ -101,11 +102,29 @@ def _effect(offer: Offer, move: AppMigration) -> str:
         return f"Nothing has begun: {app} stays in {source}."
     return {
         Verb.ABORT: f"Everything is undone, and {app} goes on in {source}.",
-        Verb.RETRY: "It goes on where it stopped. If the cause is still there, it is held again.",
-        Verb.REVERSE: f"{app} goes back to {source}. Nothing that was written in {dest} is lost.",
+        Verb.RETRY: f"It goes on where it stopped{_how_far(move)}. If the cause is still there, it is held again.",
+        Verb.REVERSE: _effect_of_reverse(move),
         Verb.TEARDOWN: f"For good: what is left in {source} is dropped, and with it the way back.",
         Verb.KEEP: "The replica stays, and with it the way back. Somebody looks again on the day you choose.",
     }[offer.verb]
+
+
+def _how_far(move: AppMigration) -> str:
+    """Of a retry: nobody is asked again before there is only forward."""
+    return "" if move.pivot_at or move.ends_as or move.kind == Kind.REHEARSAL else ", through the block and the switch"
+
+
+def _effect_of_reverse(move: AppMigration) -> str:
+    """With what it costs. How long earlier ones blocked writes its page says: here that would be one more question to
+    the database, every two seconds."""
+    blocked = (
+        "Its writes are blocked until it is there."
+        if move.status == Status.HELD
+        else f"For the switch its writes are blocked, for {blocked_by_a_reverse()} at most."
+    )
+    lost = f"Nothing that was written in {move.dest_region} is lost."
+    sentences = [f"{move.app} goes back to {move.source_region}.", blocked, lost, met_by_a_reverse(move)]
+    return " ".join(filter(None, sentences))
 
 
 def _one_for_each_effect(offers: list[Offer]) -> list[Offer]:

@@ -18,6 +18,7 @@ from django.utils.safestring import SafeString, mark_safe
 from migrations_app.models import AppMigration
 from migrations_app.units import size as size
 from migrations_app.units import span as span
+from migrations_app.units import ticking as ticking
 
 NOTHING = "–"
 
@@ -85,6 +86,12 @@ def moment(at: datetime | None) -> str:
     return f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S %Z}" if at else NOTHING
 
 
+def time_of_day(at: datetime) -> str:
+    """With its date where that is not today's: a move that has been held since yesterday looks like one of now."""
+    local = timezone.localtime(at)
+    return f"{local:%H:%M:%S}" if local.date() == timezone.localdate() else f"{local:%Y-%m-%d %H:%M:%S}"
+
+
 def clock(at: datetime | None, text: str = "", *, counts: str = "") -> str:
     """A time as an element, in the user's zone, with UTC on hover. `counts` is `since` or `until`: then `text` is how
     long it is from or to then, and the browser counts on."""
@@ -105,17 +112,6 @@ def ago(at: datetime | None) -> str:
 def left(until: datetime | None) -> str:
     """How long it is to a time: the browser counts on."""
     return clock(until, ticking((until - timezone.now()).total_seconds()), counts="until") if until else NOTHING
-
-
-def ticking(seconds: float) -> str:
-    """A length of time whose last digit may change every second: 12 s, 3 min 05 s, 2 h 07 min, 4 d 3 h. Never negative.
-    static/portal/console.js counts on in the same words."""
-    whole = max(0, int(seconds))
-    for length, unit, rest, small in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
-        if whole >= length:
-            parts = whole % length // rest
-            return f"{whole // length} {unit} {parts:02d} {small}" if unit != "d" else f"{whole // length} d {parts} h"
-    return f"{whole} s"
 
 
 def time_column(at: datetime | None) -> str:
@@ -189,10 +185,10 @@ def web_link(url: str) -> str:
 
 
 def log_of(acts: Iterable[dict[str, str]], name: str) -> list[dict[str, str]]:
-    """The lines of a log, each with the time of day and an id to link to."""
+    """The lines of a log, each with its time and an id to link to."""
     lines = []
     for number, act in enumerate(acts, start=1):
         at = datetime.fromisoformat(act["at"])
-        time = clock(at, f"{timezone.localtime(at):%H:%M:%S}")
+        time = clock(at, time_of_day(at))
         lines.append({"id": f"{name}-{number}", "at": time, "text": act["text"]})
     return lines

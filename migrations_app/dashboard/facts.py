@@ -14,11 +14,12 @@ from migrations_app.states import ACTIVE, Kind, Status
 
 def facts(move: AppMigration, now: datetime) -> list[tuple[str, Any]]:
     """Only what there is: nothing stands there empty."""
-    strategy = " – ".join(filter(None, (move.strategy, move.strategy_reason)))
+    strategy = "" if move.strategy == move.kind else f", {move.strategy}"
+    why = f" – {move.strategy_reason}" if move.strategy_reason else ""
     before = move.pivot_at is None and move.status in ACTIVE and move.kind != Kind.REHEARSAL
     listed: list[tuple[str, Any]] = [
         ("app", link(move.app)),
-        ("kind", move.kind if move.kind == Kind.REHEARSAL else f"{move.kind}, {strategy}"),
+        ("kind", f"{move.kind}{strategy}{why}"),
         ("reverses", _reversed(move)),
         ("reason", move.reason),
         ("ticket", web_link(move.ticket_url) if move.ticket_url else ""),

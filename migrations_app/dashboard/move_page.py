@@ -18,14 +18,17 @@ from migrations_app.dashboard.buttons import buttons_of
 from migrations_app.dashboard.commenting import draft
 from migrations_app.dashboard.confirming import as_http
 from migrations_app.dashboard.display import list_of, route, sign_of, tone_of
+from migrations_app.dashboard.ending import ask_again
 from migrations_app.dashboard.facts import facts
 from migrations_app.dashboard.findings import comparison_of, findings_of
 from migrations_app.dashboard.live import Fragment, Live
 from migrations_app.dashboard.move_charts import charts_of
-from migrations_app.dashboard.standing import sides, standing, way_back
+from migrations_app.dashboard.sides import sides
+from migrations_app.dashboard.standing import standing
 from migrations_app.dashboard.timeline import timeline
 from migrations_app.dashboard.trail import approvals_table, trail
 from migrations_app.dashboard.viewer import user_of
+from migrations_app.dashboard.way_back import way_back
 from migrations_app.engine.plan import plan_of
 from migrations_app.models import AppMigration, AuditEvent
 from migrations_app.permissions import Verb
@@ -64,9 +67,9 @@ def _live(user: User, move: AppMigration) -> Live:
     is_over = move.status in TERMINAL
     head = {
         "move": move,
-        "standing": standing(move, runs, asked, waiting, now),
+        "standing": standing(move, runs, asked, waiting, now, may_decide=any(o.verb in _DECIDING for o in offers)),
         "way_back": way_back(move, now),
-        "buttons": buttons_of(move, user, offers),
+        "buttons": [*ask_again(move, user), *buttons_of(move, user, offers)],
         "elsewhere": None if is_over else sides(move, runs),
     }
     fragments = [Fragment("standing", "dashboard/_standing.html", head)]
@@ -96,6 +99,8 @@ def _live(user: User, move: AppMigration) -> Live:
     )
 
 
+_DECIDING = (Verb.ABORT, Verb.RETRY, Verb.REVERSE)
+"""The verbs that end a hold."""
 _NO_PREFLIGHT = "None is kept: it runs when the move is asked for, if that needs approval, and again before it begins."
 
 

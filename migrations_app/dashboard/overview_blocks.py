@@ -10,11 +10,13 @@ from typing import Any
 from django.contrib.auth.models import User
 
 from migrations_app import alarms, approvals, queries, workers
+from migrations_app.dashboard.alarm_rows import alarm_row
 from migrations_app.dashboard.display import badge, page_of, size
 from migrations_app.dashboard.live import Fragment
 from migrations_app.dashboard.regions_now import UNDER_WAY, RegionNow, add_alarms
 from migrations_app.dashboard.running import running
 from migrations_app.dashboard.standing import writes_of
+from migrations_app.dashboard.way_back import badge_of_replica, behind
 from migrations_app.models import Alarm, AppMigration, Region, SourceReplica
 from migrations_app.permissions import sees_every_team
 from migrations_app.states import Status
@@ -40,8 +42,8 @@ def blocks(viewer: User, now: datetime, *, may_ask: bool) -> tuple[list[Fragment
     queued = [move for move in moves if move.status == Status.QUEUED]
     replicas, kept = queries.ways_back(viewer=viewer, now=now, most=FEW)
     found: list[tuple[str, list[Any], int]] = [
-        ("alarms", [_alarm(alarm) for alarm in wrong[:MOST]], len(wrong)),
-        ("held", [_held(move) for move in held], len(held)),
+        ("alarms", [alarm_row(alarm) for alarm in wrong[:MOST]], len(wrong)),
+        ("held", _held_rows(held), len(held)),
         ("running", [running(move, now) for move in at_work[:MOST]], len(at_work)),
         ("scheduled", [_scheduled(move, now) for move in queued[:FEW]], len(queued)),
         ("replicas", [_replica(replica, now) for replica in replicas], kept),
@@ -51,14 +53,19 @@ def blocks(viewer: User, now: datetime, *, may_ask: bool) -> tuple[list[Fragment
     return [fragment(*block, may_ask=may_ask) for block in found], pressing
 
 
-def _held(move: AppMigration) -> dict[str, Any]:
+def _held_rows(held: list[AppMigration]) -> list[dict[str, Any]]:
+    stopped = queries.stopped_at(held) if held else {}
+    return [_held(move, stopped.get(move.pk)) for move in held]
+
+
+def _held(move: AppMigration, stopped: datetime | None) -> dict[str, Any]:
     return {
         "move": move,
         "page": page_of(move),
         "badge": badge(move.status),
         "sentence": f"{'The undoing' if move.ends_as else 'The move'} stopped at {move.current_step}.",
         "error": move.last_error,
-        "since": move.step_started_at,
+        "since": stopped,
         "writes": writes_of(move),
         "next": "Retry or Reverse" if move.pivot_at else "Retry or Abort",
     }
@@ -75,17 +82,13 @@ def _scheduled(move: AppMigration, now: datetime) -> dict[str, Any]:
     }
 
 
-def _alarm(alarm: Alarm) -> dict[str, Any]:
-    return {"alarm": alarm, "page": page_of(alarm) if alarm.pk else ""}
-
-
 def _replica(replica: SourceReplica, now: datetime) -> dict[str, Any]:
     return {
         "replica": replica,
         "page": page_of(replica),
-        "badge": badge("warn", replica.state) if replica.is_troubled else badge(replica.state),
+        "badge": badge_of_replica(replica),
         "problem": replica.problem if replica.is_troubled else "",
-        "lag": "" if replica.lag_bytes is None else f"{size(replica.lag_bytes)} behind",
+        "behind": behind(replica, now),
         "size": size(replica.size_bytes),
         "is_overdue": replica.review_at <= now,
     }

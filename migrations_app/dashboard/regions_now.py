@@ -11,7 +11,7 @@ from django.contrib.auth.models import User
 from django.db.models import Count, Sum
 
 from migrations_app import alarms, workers
-from migrations_app.dashboard.display import NOTHING, badge, list_of
+from migrations_app.dashboard.display import badge, list_of
 from migrations_app.models import Alarm, AppMigration, Region, SourceReplica
 from migrations_app.models.alarm import AlarmCode
 from migrations_app.models.source_replica import GIGABYTE
@@ -48,6 +48,13 @@ class RegionNow:
         return badge("done", "open") if self.region.accepts_moves else badge("torn_down", "closed")
 
     @property
+    def head_badge(self) -> str:
+        """open_badge, in the colours of what is wrong."""
+        if not (self.trouble and self.region.accepts_moves):
+            return self.open_badge
+        return badge("fail" if self._is_bad else "warn", "open")
+
+    @property
     def workers_badge(self) -> str:
         if self.workers is None:
             return badge("warn", "unknown")
@@ -56,7 +63,7 @@ class RegionNow:
     @property
     def health_badge(self) -> str:
         if self.alarms is None:
-            return NOTHING
+            return badge("pending", "unknown")
         count = len(self.alarms)
         if not count:
             return badge("pass", "well")
@@ -67,11 +74,22 @@ class RegionNow:
         """Of the region as a whole: what is wrong before whether it is open."""
         if self._is_bad:
             return "bad"
+        if self.trouble:
+            return "ask"
         return "good" if self.region.accepts_moves else "quiet"
 
     @property
     def _is_bad(self) -> bool:
         return any(alarm.is_bad for alarm in self.alarms or ())
+
+    @property
+    def trouble(self) -> str:
+        """Why moves may come by the books and will not get far; empty: nothing that is known."""
+        if any(alarm.code == AlarmCode.REGION_AWAY for alarm in self.alarms or ()):
+            return f"{self.region} is away: its database does not answer."
+        if self.workers == 0:
+            return f"No worker is there: a move to {self.region} would wait."
+        return ""
 
     @property
     def alarms_url(self) -> str:

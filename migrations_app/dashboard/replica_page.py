@@ -12,8 +12,9 @@ from migrations_app import approvals, queries
 from migrations_app.clock import database_now
 from migrations_app.dashboard.buttons import buttons_of
 from migrations_app.dashboard.charts import FEWEST, Chart, Point
-from migrations_app.dashboard.display import badge, clock, link, log_of, route, size, span, tone_of
-from migrations_app.dashboard.standing import notes_on, way_back
+from migrations_app.dashboard.display import clock, link, log_of, route, size, tone_of
+from migrations_app.dashboard.standing import notes_on
+from migrations_app.dashboard.way_back import badge_of_replica, behind, lives_now, look_of, way_back
 from migrations_app.models import SourceReplica
 from migrations_app.permissions import Verb
 from migrations_app.states import ReplicaState
@@ -23,24 +24,24 @@ _MOST_POINTS = 40
 
 
 def about(replica: SourceReplica, viewer: User) -> dict[str, Any]:
-    """`badge, tone, way_back, notes, buttons, facts, charts` (of its lag), `log` (of its teardown)."""
+    """`badge, tone, way_back, lives_now, notes, buttons, facts, charts` (of its lag), `log` (of its teardown)."""
     move = replica.migration
-    shown = "warn" if replica.is_troubled else replica.state
     waiting, now = approvals.open_of(move), database_now()
     offers = queries.offers_about(move, waiting, now, user=viewer)
     return {
-        "badge": badge(shown, replica.state.replace("_", " ")),
-        "tone": tone_of(shown),
+        "badge": badge_of_replica(replica),
+        "tone": tone_of(look_of(replica)),
         "way_back": way_back(move, now),
+        "lives_now": lives_now(move),
         "notes": notes_on(move, waiting),
         "buttons": buttons_of(move, viewer, offers, only=[Verb.REVERSE, Verb.TEARDOWN, Verb.KEEP]),
-        "facts": [(name, value) for name, value in _facts(replica) if value],
+        "facts": [(name, value) for name, value in _facts(replica, now) if value],
         "charts": lag_charts(replica),
         "log": log_of(replica.acts, "teardown"),
     }
 
 
-def _facts(replica: SourceReplica) -> list[tuple[str, Any]]:
+def _facts(replica: SourceReplica, now: datetime) -> list[tuple[str, Any]]:
     """What there is to say of it, in the order in which one asks."""
     kept = replica.state == ReplicaState.RETAINED
     return [
@@ -52,16 +53,12 @@ def _facts(replica: SourceReplica) -> list[tuple[str, Any]]:
         ("ended", clock(replica.ended_at) if replica.ended_at else ""),
         ("size", size(replica.size_bytes)),
         ("a month, about", f"${replica.estimated_monthly_cost_usd}"),
-        ("behind", _behind(replica) if kept else ""),
+        ("behind", behind(replica, now) if kept else ""),
         ("WAL kept for it", _retained(replica) if kept else ""),
         ("name in regions", replica.migration.name_in_regions),
         ("watched", clock(replica.watched_at) if replica.watched_at else ""),
         ("last error", replica.last_error),
     ]
-
-
-def _behind(replica: SourceReplica) -> str:
-    return "" if replica.lag_bytes is None else f"{size(replica.lag_bytes)}, {span(replica.lag_seconds or 0)}"
 
 
 def _retained(replica: SourceReplica) -> str:

@@ -29,7 +29,7 @@ def running(move: AppMigration, now: datetime) -> dict[str, Any]:
         "badge": badge(move.status),
         "place": f"undoing {at}" if undoing else f"step {before + 1} of {len(plan)}, {at}",
         "steps": 0 if undoing else len(plan),
-        "done": round(before + (of_step["done"] / of_step["total"] if of_step and of_step["total"] else 0), 2),
+        "done": round(before + (of_step["done"] / of_step["total"] if of_step else 0), 2),
         "since": move.step_started_at,
         "bar": of_step,
         "ends": None if left is None else now + timedelta(seconds=left),
@@ -39,13 +39,14 @@ def running(move: AppMigration, now: datetime) -> dict[str, Any]:
 
 
 def bar(run: StepRun | None) -> dict[str, Any] | None:
-    """`done, total, percent, text` of what a step tells about itself; None where it tells nothing."""
-    if run is None or not run.progress:
+    """`done, total, percent, text` of what a step tells about itself; None where it tells nothing, or has nothing
+    to do."""
+    if run is None or not run.progress or not run.progress["total"]:
         return None
     done, total = run.progress["done"], run.progress["total"]
     return {
         "done": done,
         "total": total,
-        "percent": f"{100 * done // total} %" if total else "",
+        "percent": f"{100 * done // total} %",
         "text": sentence(run.progress),
     }

@@ -9,36 +9,56 @@ from typing import Any
 from migrations_app import approvals, estimates, queries
 from migrations_app.dashboard.consent import void_sentences, waits_sentence
 from migrations_app.dashboard.display import badge, clock, markup, span, tone_of, who
+from migrations_app.dashboard.ending import Ending, ending
+from migrations_app.dashboard.way_back import lives_now
 from migrations_app.engine.plan import plan_of
-from migrations_app.models import AppMigration, Approval, SourceReplica, StepRun
-from migrations_app.states import STARTS, ApprovalState, ReplicaState, RunStatus, Status, Step
+from migrations_app.models import AppMigration, Approval, StepRun
+from migrations_app.states import STARTS, ApprovalState, RunStatus, Status, Step
 
 _BEGINS = "It begins as soon as a worker takes it."
 
 
 def standing(
-    move: AppMigration, runs: list[StepRun], asked: list[Approval], waiting: Approval | None, now: datetime
+    move: AppMigration,
+    runs: list[StepRun],
+    asked: list[Approval],
+    waiting: Approval | None,
+    now: datetime,
+    *,
+    may_decide: bool,
 ) -> dict[str, Any]:
-    """`badge, tone, sentence, since, stopped, ends, next_try, people, nothing_to_press, notes, error`.
+    """`badge, tone, sentence, since, stopped, ends, goes_on, next_try, came_to_nothing, lives_now, people,
+    nothing_to_press, notes, error`.
 
     `since`, `stopped` and `ends` are times that the sentence goes on with, or None. The notes are about approvals: what
     waits for one, and which became void. `asked`: every request for consent about it; `waiting`: the open one.
+    `may_decide`: the user has a right to one of the verbs that end a hold.
     """
     run = runs[-1] if runs and runs[-1].ended_at is None else None
+    end = ending(move)
     seconds = estimates.time_left(move, run, now) if move.status == Status.RUNNING else None
     return {
         "badge": badge(move.status),
         "tone": tone_of(move.status),
         "sentence": _sentence(move, waiting, run, now),
-        "since": move.step_started_at if move.status in (Status.RUNNING, Status.ABORTING) else None,
+        "since": _since(move, end),
+        "goes_on": move.status in (Status.RUNNING, Status.ABORTING, Status.HELD),
+        "came_to_nothing": end.sentence if end else "",
         "stopped": (runs[-1].ended_at if runs else None) if move.status == Status.HELD else None,
         "ends": None if seconds is None else now + timedelta(seconds=seconds),
         "next_try": queries.next_try(move),
+        "lives_now": lives_now(move),
         "people": _people(move, asked),
-        "nothing_to_press": _nothing_to_press(move),
+        "nothing_to_press": _nothing_to_press(move, may_decide=may_decide),
         "notes": notes_on(move, waiting),
         "error": "" if move.status == Status.COMPLETED else move.last_error,
     }
+
+
+def _since(move: AppMigration, end: Ending | None) -> datetime | None:
+    if move.status == Status.ABORTING:
+        return end.since if end else None
+    return move.step_started_at if move.status == Status.RUNNING else None
 
 
 def notes_on(move: AppMigration, waiting: Approval | None) -> list[str]:
@@ -93,33 +113,15 @@ def _people(move: AppMigration, asked: list[Approval]) -> str:
     }[ApprovalState(start.state)]
 
 
-def _nothing_to_press(move: AppMigration) -> str:
-    """Why there may be no button, of a move that goes on by itself; else empty."""
+def _nothing_to_press(move: AppMigration, *, may_decide: bool) -> str:
+    """Why there may be no button: it goes on by itself, or somebody else has to decide; else empty."""
+    if move.status == Status.HELD and not may_decide:
+        return "You may not decide how it goes on: somebody with the role Operator or Admin does."
     if move.status == Status.ABORTING:
         return "Nothing is to be pressed: it undoes itself."
     if move.status == Status.RUNNING and move.pivot_at:
         return f"Nothing is to be pressed: {move.app} has been switched, and the last steps follow by themselves."
     return ""
-
-
-def way_back(move: AppMigration, now: datetime) -> dict[str, Any] | None:
-    """Of a move that left a replica: `sentence, replica` (while it is retained, else None), `problem, is_overdue`."""
-    replica: SourceReplica | None = getattr(move, "source_replica", None)
-    if replica is None:
-        return None
-    source, is_open = move.source_region, replica.state == ReplicaState.RETAINED
-    sentence = {
-        ReplicaState.RETAINED: f"The way back to {source} is open",
-        ReplicaState.TEARING_DOWN: f"The replica in {source} is being torn down: there is no way back.",
-        ReplicaState.TORN_DOWN: f"The replica in {source} was torn down: there is no way back.",
-        ReplicaState.REVERSED: f"It has been reversed since: {source} serves again.",
-    }[ReplicaState(replica.state)]
-    return {
-        "sentence": sentence,
-        "replica": replica if is_open else None,
-        "problem": replica.problem if is_open else "",
-        "is_overdue": is_open and replica.review_at <= now,
-    }
 
 
 def writes_of(move: AppMigration) -> dict[str, Any]:
@@ -129,44 +131,14 @@ def writes_of(move: AppMigration) -> dict[str, Any]:
     app = move.app
     if move.writes_blocked_at is None or move.writes_unblocked_at is not None:
         return {"works": f"{app} goes on as usual.", "blocked_since": None, "sentence": ""}
-    if move.current_step == Step.UNBLOCKING_WRITES and move.pivot_at:
+    if move.status == Status.HELD and (move.pivot_at or move.ends_as):
+        works = f"{app} can be read, and may take no writes."
+        sentence = "Writes may still be blocked, and nothing ends that by itself: so for"
+    elif move.current_step == Step.UNBLOCKING_WRITES and move.pivot_at:
         works, sentence = f"Writes of {app} are being opened.", "Whether it takes writes is not proven yet, for"
     else:
         works, sentence = f"{app} can be read, and takes no writes.", "Writes are blocked, for"
     return {"works": works, "blocked_since": move.writes_blocked_at, "sentence": sentence}
-
-
-def sides(move: AppMigration, runs: list[StepRun]) -> list[dict[str, Any]]:
-    """Source and destination of a move that is not over, who serves and who takes writes right now: `role, region,
-    serves, writes (as writes_of() has them), aborts_at (when it will have been blocked for too long), does`."""
-    writes = writes_of(move)
-    begun = any(run.step == Step.RESERVING_DEST for run in runs)
-    beside = {
-        "Source": f"shut to {move.app}; its replica is on the books once the move is completed",
-        "Destination": f"shut to {move.app}; being filled" if begun else f"nothing of {move.app} is there yet",
-    }
-    if move.reverses_id:
-        beside["Destination"] = f"shut to {move.app}; a replica of {move.source_region}"
-    listed = []
-    for role, region in (("Source", move.source_region), ("Destination", move.dest_region)):
-        serves = region.pk == move.app.region_id
-        listed.append(
-            {
-                "role": role,
-                "region": region,
-                "serves": serves,
-                "writes": writes if serves else None,
-                "aborts_at": _aborts_at(move) if serves and writes["blocked_since"] else None,
-                "does": "" if serves else beside[role],
-            }
-        )
-    return listed
-
-
-def _aborts_at(move: AppMigration) -> datetime | None:
-    if move.writes_blocked_at is None or move.pivot_at or move.status != Status.RUNNING:
-        return None
-    return move.writes_blocked_at + timedelta(seconds=move.block_budget)
 
 
 def blocked_for(move: AppMigration) -> str:

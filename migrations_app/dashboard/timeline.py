@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import Any
 
-from django.utils import timezone
-
-from migrations_app.dashboard.display import badge, log_of, span, tone_of
+from migrations_app.dashboard.display import badge, log_of, span, time_of_day, tone_of
 from migrations_app.dashboard.running import bar
 from migrations_app.engine.plan import PIVOT, plan_of
 from migrations_app.models import AppMigration, StepRun
@@ -21,8 +19,8 @@ _TABLES = 8
 
 
 def timeline(move: AppMigration, runs: list[StepRun]) -> list[dict[str, Any]]:
-    """A row for each step: its number and state, when it began, how long it took, how far it is, and `runs`: every
-    attempt and undoing, `{label, badge, reason, lines}`, each line as display.log_of() writes it."""
+    """A row for each step: its number and state, when its last run began and how long that took, how far it is, and
+    `runs`: every attempt and undoing, `{label, badge, reason, lines}`, each line as display.log_of() writes it."""
     by_step: dict[str, list[StepRun]] = defaultdict(list)
     for run in runs:
         by_step[run.step].append(run)
@@ -45,8 +43,8 @@ def _described(number: int, step: str, runs: list[StepRun], is_pivot: bool, is_c
         "is_current": is_current,
         "tone": tone_of(state),
         "badge": badge(state, "not begun") if last is None else badge(state),
-        "started": runs[0].started_at if runs else None,
-        "began": f"{timezone.localtime(runs[0].started_at):%H:%M:%S}" if runs else "",
+        "started": last.started_at if last else None,
+        "began": time_of_day(last.started_at) if last else "",
         "is_going_on": bool(last and last.ended_at is None),
         "took": span((last.ended_at - last.started_at).total_seconds()) if last and last.ended_at else "",
         "tries": len(done) if len(done) > 1 else 0,

@@ -9,6 +9,17 @@ from migrations_app.dashboard.consent import asked_by, time_limit
 from migrations_app.dashboard.display import NOTHING, badge, clock
 from migrations_app.models import AppMigration, Approval
 
+_SURFACES = {
+    "admin": "on the portal's pages",
+    "command": "by a command",
+    "api": "through the API",
+    "mcp": "through an assistant",
+    "worker": "as a worker",
+    "reconciler": "as the reconciler",
+    "sender": "as the sender",
+}
+"""How one uses the portal there, beside who does."""
+
 
 def approvals_table(asked: list[Approval]) -> list[dict[str, Any]]:
     """A row for each request for consent, with what preflight had `findings` of when it was decided."""
@@ -44,7 +55,7 @@ def trail(move: AppMigration) -> list[dict[str, Any]]:
             "id": f"event-{event.number}",
             "at": clock(event.at),
             "who": event.actor_name or event.address or "the portal",
-            "surface": event.surface,
+            "surface": _SURFACES.get(event.surface, event.surface),
             "verb": event.verb.replace("_", " "),
             "change": f"{event.from_status} → {event.to_status}" if event.from_status else event.to_status,
             "reason": "" if event.verb == "approve" and event.reason == move.reason else event.reason,

@@ -23,6 +23,7 @@ from migrations_app.clock import database_now
 from migrations_app.dataplane.database.connection import Cluster, is_away
 from migrations_app.dataplane.database.stream import MISSING, Applying, Sending, look_at_primary, look_at_replica
 from migrations_app.engine import alarms, reviews, undelivered
+from migrations_app.engine.alarms import Trouble
 from migrations_app.engine.reconciler import going_on
 from migrations_app.engine.replica_troubles import judge, region_trouble
 from migrations_app.errors import PermanentError, StepError
@@ -170,12 +171,21 @@ def _record(sight: Sight) -> None:
     for name, figure in figures.items():
         setattr(replica, name, figure)
     regions, found, judged = judge(replica, sight.sending, sight.applying, errors_before=errors_before)
-    problem = next((trouble.sentence for trouble in [*regions.values(), *found] if trouble), "")
-    if not watched().filter(pk=replica.pk).update(problem=problem, **figures):
+    worst = next((trouble for trouble in [*regions.values(), *found] if trouble), None)
+    if not watched().filter(pk=replica.pk).update(**_problem(worst), **figures):
         return  # a move or a teardown began meanwhile: what was seen may be its doing
     alarms.settle(found, among=Alarm.objects.filter(about=f"replica {replica.pk}", code__in=judged))
     for region, trouble in regions.items():
         alarms.settle([trouble] if trouble else [], among=Alarm.objects.filter(about=f"region {region.slug}"))
+
+
+def _problem(worst: Trouble | None) -> dict[str, str]:
+    """As fields of the replica. Why a region is away its own alarm says, once for all the replicas that it has."""
+    if worst is None:
+        return {"problem": "", "problem_code": ""}
+    if worst.code == AlarmCode.REGION_AWAY and worst.region:
+        return {"problem": f"How it is now is not known: {worst.region.slug} is away.", "problem_code": worst.code}
+    return {"problem": worst.sentence, "problem_code": worst.code}
 
 
 def _figures(replica: SourceReplica, sight: Sight) -> dict[str, Any]:

@@ -39,6 +39,9 @@ NEXT = {
     "replica_torn_down": _NO_WAY_BACK,
     "replica_tearing_down": _NO_WAY_BACK,
     "replica_reversed": _NO_WAY_BACK,
+    "way_back_lost": "Ask the user: teardown_source_replica(migration_id=…) frees the region, then move_app moves the "
+    "app there anew.",
+    "replica_drifted": "Tell the user. Call the tool again once that is remedied.",
     "already_asked": f"No tool approves: tell the user. {_LOOK_AGAIN}",
     "forbidden": "Tell the user; calling again changes nothing.",
     "scope": "Tell the user; with this token calling again changes nothing.",

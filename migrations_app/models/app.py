@@ -15,6 +15,10 @@ from migrations_app.window import windows_meet
 MOVED_FIELDS = ("region", "database", "blobs", "program", "hostname", "port")
 
 
+_OF_REPLICA = ("app", "state", "migration", "region__slug", "wal_status", "problem_code")
+"""What the rules look at."""
+
+
 class App(models.Model):
     """What is moved: a database, and where it has them blobs, a program and a host name. Lives in one region."""
 
@@ -87,5 +91,5 @@ class App(models.Model):
             kind=kind,
             active=next(iter(active), None),
             windows_meet=self.region == dest or windows_meet(self.region.window, dest.window),
-            replica=next(iter(replica.only("app", "state", "migration", "region__slug")), None),
+            replica=next(iter(replica.only(*_OF_REPLICA)), None),
         )

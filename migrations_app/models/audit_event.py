@@ -4,6 +4,7 @@ from django.conf import settings
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from migrations_app.models.app import App
 from migrations_app.models.app_migration import AppMigration
@@ -52,4 +53,4 @@ class AuditEvent(models.Model):
         constraints = [models.UniqueConstraint(fields=["chain", "number"], name="audit_chain_has_no_fork")]
 
     def __str__(self) -> str:
-        return f"{self.at:%Y-%m-%d %H:%M:%S} {self.verb}"
+        return f"{self.verb.replace('_', ' ')}, {timezone.localtime(self.at):%Y-%m-%d %H:%M:%S %Z}"

@@ -16,6 +16,8 @@ from migrations_app.models.region import Region
 from migrations_app.states import REPLICA_OPEN, ReplicaState
 
 GIGABYTE = 10**9
+LOST = frozenset({"lost", "missing"})
+"""States of a slot without which a replica never becomes current again."""
 
 
 def first_review() -> datetime:
@@ -44,6 +46,9 @@ class SourceReplica(Leased):
     # What the reconciler's watch saw last, while it is retained (engine/watching.py).
     watched_at = models.DateTimeField(null=True, blank=True, help_text="When these figures were read.")
     problem = models.TextField(blank=True, help_text="What is wrong with it, in a sentence; empty: nothing.")
+    problem_code = models.CharField(
+        max_length=20, blank=True, editable=False, help_text="Of which kind that is: the code of its alarm."
+    )
     lag_bytes = models.BigIntegerField(null=True, blank=True, help_text="WAL that it has not confirmed yet.")
     lag_seconds = models.FloatField(null=True, blank=True, help_text="How long it is behind.")
     retained_bytes = models.BigIntegerField(
@@ -83,6 +88,11 @@ class SourceReplica(Leased):
     def is_troubled(self) -> bool:
         """It is kept as a way back, and something is wrong with it."""
         return bool(self.problem) and self.state == ReplicaState.RETAINED
+
+    @property
+    def is_lost(self) -> bool:
+        """Its slot is gone, and with it what it would need to become current: no look at it will find that mended."""
+        return self.wal_status in LOST
 
     @property
     def estimated_monthly_cost_usd(self) -> Decimal:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
 from django import template
 from django.utils.safestring import SafeString, mark_safe
 
-from migrations_app.dashboard.display import escaped
+from migrations_app.dashboard.display import escaped, page_at
+from migrations_app.errors import Blocker
+from migrations_app.models import AppMigration
 
 register = template.Library()
 
@@ -36,7 +39,7 @@ def events(trail: Iterable[dict[str, Any]]) -> SafeString:
 
 
 def _event(event: dict[str, Any]) -> str:
-    surface = f"by {escaped(event['surface'])}: " if event["surface"] else ""
+    surface = f"{escaped(event['surface'])}: " if event["surface"] else ""
     change = f' <span class="quiet">({escaped(event["change"])})</span>' if event["change"] else ""
     reason = f'<span class="trail-reason">{escaped(event["reason"])}</span>' if event["reason"] else ""
     return (
@@ -47,6 +50,19 @@ def _event(event: dict[str, Any]) -> str:
 
 
 _COMMENT = ' class="comment-line"'
+
+
+@register.filter
+def reasons(blockers: Iterable[Blocker]) -> SafeString:
+    """What forbids something and what to do about it, moves that are named by their id as links."""
+    return mark_safe(" ".join([_with_links(f"{why.reason} {why.hint}".strip()) for why in blockers]))  # noqa: S308
+
+
+def _with_links(text: str) -> str:
+    return _ID.sub(lambda found: f'<a href="{page_at(AppMigration, found[0])}">{found[0][:8]}</a>', escaped(text))
+
+
+_ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 
 
 @register.filter

@@ -220,7 +220,7 @@ def test_a_block_past_its_budget_and_one_that_nobody_measured_are_called_so(
         block_budget_seconds=30,
     )
     response = page(approver, verb("approve"), waiting.pk)
-    assert "about 0:01:30, but past 30.0 s it aborts itself" in in_short(response)
+    assert "about 1 min 30 s, but past 30.0 s it aborts itself" in in_short(response)
     assert 'class="risk risk-bad"' in response.content.decode()
 
 

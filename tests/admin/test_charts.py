@@ -26,9 +26,9 @@ def drawn(chart: Chart) -> str:
     ("values", "unit", "levels"),
     [
         ([3, 7], "seconds", ["10.0 s", "5.0 s", "0.0 s"]),
-        ([55], "seconds", ["0:01:00", "30.0 s", "0.0 s"]),
-        ([3000], "seconds", ["1:00:00", "0:30:00", "0.0 s"]),
-        ([90000], "seconds", ["2 days, 0:00:00", "1 day, 0:00:00", "0.0 s"]),
+        ([55], "seconds", ["1 min 00 s", "30.0 s", "0.0 s"]),
+        ([3000], "seconds", ["1 h 00 min", "30 min 00 s", "0.0 s"]),
+        ([90000], "seconds", ["2 d 0 h", "1 d 0 h", "0.0 s"]),
         ([1_300_000], "bytes", ["2.0 MB", "1.0 MB", "0 bytes"]),
         ([41_000_000], "bytes a second", ["50.0 MB/s", "25.0 MB/s", "0 bytes/s"]),
         ([0, 0], "moves", ["1 moves", "0.5 moves", "0 moves"]),

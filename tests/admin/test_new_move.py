@@ -154,8 +154,8 @@ def test_each_way_says_how_long_it_blocks_writes(shop: App, requester: User, fou
     monkeypatch.setattr("migrations_app.estimates._blocked", lambda row, *rest: 0.5 if row.strategy == "live" else 90.0)
     html = looked(requester)
     assert re.search(r'id="estimate-live"[^>]*>\s*Writes blocked: about 0.5 s', html)
-    assert re.search(r'id="estimate-snapshot"[^>]*>\s*Writes blocked: about 0:01:30', html)
-    assert "Writes are blocked for about 0:01:30." in html, "the one that was chosen, in the summary"
+    assert re.search(r'id="estimate-snapshot"[^>]*>\s*Writes blocked: about 1 min 30 s', html)
+    assert "Writes are blocked for about 1 min 30 s." in html, "the one that was chosen, in the summary"
 
 
 def test_when_it_can_begin_is_said_in_words(shop: App, requester: User, found: Any) -> None:

@@ -48,12 +48,18 @@ def test_a_held_move_stands_above_all_with_its_sentence(shop: App, operator: Use
         step_started_at=Now(),
         last_error="The edge does not answer.",
     )
+    began = Now() - timedelta(hours=2)
+    AppMigration.objects.update(step_started_at=began)
+    StepRun.objects.create(
+        migration=move, step="unblocking_writes", status=RunStatus.FAILED, ended_at=Now() - timedelta(minutes=5)
+    )
     html = overview(operator)
     assert html.index('id="held"') < html.index('id="running"')
     held = block(html, "held")
     assert "The move stopped at unblocking_writes." in held
     assert "The edge does not answer." in held
-    assert "Whether it takes writes is not proven yet" in held
+    assert "Writes may still be blocked, and nothing ends that by itself: so for" in held
+    assert re.search(r"stopped <time [^>]*>5 min \d\d s</time> ago", held), "since it stopped, not since the step began"
     assert "Retry or Reverse" in held
     assert str(move.pk) in held
     assert "<title>! 1 held |" in html
@@ -84,7 +90,7 @@ def test_a_running_move_tells_step_bar_rate_and_what_is_left(shop: App, operator
     running = block(overview(operator), "running")
     assert "Step 3 of 11, dumping_data" in running
     assert '<progress value="2.4" max="11"' in running, "two steps, and 40 of 100 of the third"
-    assert "40 %: 40.0 MB of 100.0 MB, 7 rows, 2.0 MB/s, 0:00:30 left, lag 1.0 kB (0.5 s)" in running
+    assert "40 %: 40.0 MB of 100.0 MB, 7 rows, 2.0 MB/s, 30 s left, lag 1.0 kB (0.5 s)" in running
     left = re.search(r'data-until="[^"]+">(\d+) s</time> left', running)
     assert left is not None
     assert 36 <= int(left[1]) <= 37, "30 of this step, and a second for each of the seven to come"

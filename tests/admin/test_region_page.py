@@ -174,6 +174,19 @@ def test_workers_are_told_or_unknown(busy: Region, operator: User, monkeypatch: 
     assert "! unknown" in the_row(operator, "us-east-1")
 
 
+def test_what_is_wrong_is_said_before_that_the_region_is_open(busy: Region, operator: User, monkeypatch: Any) -> None:
+    def head() -> str:
+        found = re.search(r'<p class="standing-head">(.*?)</p>', the_page(operator, busy), re.DOTALL)
+        assert found is not None
+        return re.sub(r"<[^>]+>", "", found[1])
+
+    assert head().startswith("✓ open Moves may come to eu-west-1 and leave it.")
+    monkeypatch.setattr(workers, "alive", lambda: Counter({"eu-west-1": 0}))
+    assert head().startswith("! open No worker is there: a move to eu-west-1 would wait. By the books moves may come")
+    Alarm.objects.create(code="region_away", about="region eu-west-1", sentence="It is away.", region=busy)
+    assert head().startswith("✗ open eu-west-1 is away: its database does not answer. By the books moves may come")
+
+
 def test_of_very_many_apps_the_first_are_named(busy: Region, operator: User, monkeypatch: Any) -> None:
     monkeypatch.setattr("migrations_app.dashboard.region_page.MOST_SHOWN", 1)
     html = the_page(operator, busy)
