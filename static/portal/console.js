@@ -92,9 +92,11 @@
     if (gone && event.target === live()) event.preventDefault();
   });
 
+  // An answer with news has replaced the poller by the time of this event, which then comes from elsewhere: it is told
+  // by who asked.
   document.addEventListener("htmx:afterRequest", (event) => {
-    if (event.target !== live()) return;
-    const { xhr } = event.detail;
+    const { xhr, requestConfig } = event.detail;
+    if (requestConfig?.elt?.id !== "live") return;
     if (xhr && (xhr.status === 200 || xhr.status === 204)) {
       fresh = Date.now();
       trouble = "";

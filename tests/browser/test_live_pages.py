@@ -37,6 +37,24 @@ def test_what_changes_is_shown_without_a_reload(page: Page, running: AppMigratio
     assert page.evaluate("window.isTheSame")
 
 
+def test_a_page_that_changes_at_every_poll_is_fresh(page: Page, running: AppMigration) -> None:
+    """For longer than the three polls after which a page without answers is stale."""
+    look_at(page, running)
+    page.evaluate(
+        """() => {
+            window.states = [];
+            new MutationObserver(() => states.push(document.getElementById("freshness").dataset.state))
+                .observe(document.getElementById("freshness"), {attributes: true});
+        }"""
+    )
+    for change in range(5):
+        AppMigration.objects.update(last_error=f"Try {change}.")
+        expect(page.get_by_role("main")).to_contain_text(f"Try {change}.")
+    expect(page.locator("#freshness")).to_contain_text(re.compile(r"^Updated [0-2] s ago"))
+    assert "stale" not in page.evaluate("states")
+    expect(button(page, "Abort")).to_be_enabled()
+
+
 def test_what_was_opened_stays_open_when_the_page_changes(page: Page, ours: Shop) -> None:
     move = moved(ours.app, "eu-west-1")
     AppMigration.objects.update(status=Status.RUNNING)
@@ -55,7 +73,7 @@ def test_with_the_connection_lost_nothing_can_be_pressed_until_the_page_is_fresh
     look_at(page, running)
     freshness = page.locator("#freshness")
     expect(freshness).to_contain_text(re.compile(r"^Updated \d+ s ago"))
-    desk.expect("net::ERR_", "htmx:sendError", "htmx:afterRequest", "status of 50")
+    desk.expect("net::ERR_", "htmx:sendError", "htmx:afterRequest", "htmx:timeout", "status of 50")
     portal.stop_serving()
     expect(freshness).to_contain_text("does not answer", timeout=STALE_SECONDS * 1000)
     expect(button(page, "Abort")).to_be_disabled()
