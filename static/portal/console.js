@@ -3,6 +3,8 @@
 
 (() => {
   const STALE_AFTER = 6; // seconds: three polls that brought nothing
+  const SILENT = "The portal does not answer.";
+  const REFUSED_FOR = 10_000; // milliseconds until a page that was refused asks again
 
   // -- the zone of this machine, for the server to write times in -------------------------------------------------
 
@@ -43,7 +45,7 @@
 
   let fresh = Date.now();
   let trouble = "";
-  let gone = false; // asking again would bring nothing else
+  let refused = 0; // when it was: what may be pressed is not known since
   const live = () => document.getElementById("live");
 
   function showFreshness() {
@@ -51,12 +53,12 @@
     if (!shown || !live()) return;
     const age = (Date.now() - fresh) / 1000;
     const over = live().hasAttribute("data-over");
-    const stale = !over && age > STALE_AFTER;
+    const stale = !over && (refused > 0 || age > STALE_AFTER);
     document.body.classList.toggle("is-stale", stale);
     const said = over
       ? "It is over: nothing here changes any more."
       : stale
-        ? `${trouble || "The portal does not answer."} What you see is ${ticking(age)} old; buttons are off until it is fresh.`
+        ? `${trouble || SILENT} What you see is ${ticking(age)} old; buttons are off until it is fresh.`
         : `Updated ${ticking(age)} ago`;
     const state = over ? "over" : stale ? "stale" : "fresh";
     if (shown.dataset.state !== state) {
@@ -65,6 +67,15 @@
     }
     shown.textContent = said;
     for (const button of document.querySelectorAll("[data-acts]")) shut(button, stale);
+    // Said aloud when it changes, and not every second.
+    const aloud = document.getElementById("freshness-said");
+    if (stale) say(aloud, `${trouble || SILENT} Buttons are off until the page is fresh.`);
+    else if (before === "stale") say(aloud, "The page is fresh again.");
+    for (const button of document.querySelectorAll("[data-acts]")) shut(button, stale);
+  }
+
+  function say(element, text) {
+    if (element.textContent !== text) element.textContent = text;
   }
 
   function shut(button, stale) {
@@ -89,7 +100,7 @@
   });
 
   document.addEventListener("htmx:beforeRequest", (event) => {
-    if (gone && event.target === live()) event.preventDefault();
+    if (event.target === live() && Date.now() - refused < REFUSED_FOR) event.preventDefault();
   });
 
   // An answer with news has replaced the poller by the time of this event, which then comes from elsewhere: it is told
@@ -97,19 +108,15 @@
   document.addEventListener("htmx:afterRequest", (event) => {
     const { xhr, requestConfig } = event.detail;
     if (requestConfig?.elt?.id !== "live") return;
-    if (xhr && (xhr.status === 200 || xhr.status === 204)) {
+    const status = xhr?.status;
+    refused = [401, 403, 404].includes(status) ? Date.now() : 0;
+    if (status === 200 || status === 204) {
       fresh = Date.now();
       trouble = "";
       const date = Date.parse(xhr.getResponseHeader("Date"));
       if (!Number.isNaN(date)) setClock(date / 1000);
-    } else if (xhr && xhr.status === 401) {
-      trouble = "You are logged out; reload to log in.";
-      gone = true;
-    } else if (xhr && (xhr.status === 403 || xhr.status === 404)) {
-      trouble = "You may not see this any more.";
-      gone = true;
     } else {
-      trouble = "The portal does not answer.";
+      trouble = status === 401 ? "You are logged out." : refused ? "You may not see this any more." : SILENT;
     }
     showFreshness();
   });
@@ -234,7 +241,7 @@
     document.addEventListener(lost, (event) => {
       if (!look() || event.target !== look()) return;
       const out = event.detail.xhr?.status === 401;
-      sayOfLook(out ? "You are logged out; reload to log in." : "The portal does not answer. Choose again to look again.", true);
+      sayOfLook(`${out ? "You are logged out." : SILENT} Choose again to look again.`, true);
     });
 
   addEventListener("hashchange", reveal);
