@@ -61,12 +61,12 @@
         ? `${trouble || SILENT} What you see is ${ticking(age)} old; buttons are off until it is fresh.`
         : `Updated ${ticking(age)} ago`;
     const state = over ? "over" : stale ? "stale" : "fresh";
-    if (shown.dataset.state !== state) {
+    const before = shown.dataset.state;
+    if (before !== state) {
       shown.dataset.state = state;
       tell();
     }
     shown.textContent = said;
-    for (const button of document.querySelectorAll("[data-acts]")) shut(button, stale);
     // Said aloud when it changes, and not every second.
     const aloud = document.getElementById("freshness-said");
     if (stale) say(aloud, `${trouble || SILENT} Buttons are off until the page is fresh.`);
@@ -126,6 +126,7 @@
   const opened = new Map(); // by id: what somebody opened or closed; of the rest the server says whether it is open
   const read = new Map(); // by id: how far a log was scrolled; undefined is its end
   let stood = null;
+  const loaded = Date.now();
 
   document.addEventListener("click", (event) => {
     const details = event.target.closest("summary")?.parentElement;
@@ -153,7 +154,20 @@
     if (target.contains(active)) stood = placeOf(active, target);
   });
 
-  document.addEventListener("htmx:oobAfterSwap", () => {
+  // What was said when the page was loaded is dated once the page goes on: it may not be true any more.
+  function dateMessages() {
+    for (const message of document.querySelectorAll(".messagelist li:not(.is-past)")) {
+      message.classList.add("is-past");
+      const since = Object.assign(document.createElement("time"), { textContent: ticking((Date.now() - loaded) / 1000) });
+      since.dataset.since = new Date(loaded + ahead * 1000).toISOString();
+      const date = document.createElement("small");
+      date.append("(said ", since, " ago; what stands below has changed since)");
+      message.append(" ", date);
+    }
+  }
+
+  document.addEventListener("htmx:oobAfterSwap", (event) => {
+    if (event.detail.target.id === "f-standing") dateMessages();
     for (const log of document.querySelectorAll("details[open] [data-tail]"))
       log.scrollTop = read.get(log.closest("details").id) ?? log.scrollHeight;
     if (stood) document.querySelector(stood)?.focus({ preventScroll: true });
@@ -199,7 +213,7 @@
       row.classList.toggle("is-chosen", chosen);
       if (chosen && scroll) {
         row.scrollIntoView({ block: "nearest" });
-        const handle = row.querySelector("a, summary") ?? row;
+        const handle = row.querySelector("summary") ?? row.querySelector("a") ?? row; // a link to a log opens none
         handle.focus({ preventScroll: true });
       }
     });
@@ -216,7 +230,7 @@
 
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.target.closest("input, textarea, select, [contenteditable]")) return;
+    if (event.target.closest("input, textarea, select, [contenteditable]") || document.querySelector("dialog[open]")) return;
     if (event.key === "/") document.getElementById("find")?.focus();
     else if (event.key === "j") step(1);
     else if (event.key === "k") step(-1);
