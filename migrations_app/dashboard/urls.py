@@ -18,6 +18,12 @@ def pages(site: AdminSite) -> list[URLPattern]:
         path("live/", live.polled(site, overview.news), of_site, name="overview_live"),
         path(f"{_MOVE}/comment/", never_lost(site, commenting.comment), name="move_comment"),
         path(f"{_MOVE}/live/", live.polled(site, move_page.news), of_site, name="move_live"),
+        path(
+            "migrations_app/sourcereplica/<uuid:move_id>/live/",
+            live.polled(site, replica_page.news),
+            of_site,
+            name="replica_live",
+        ),
         # Asking and deciding.
         path("new-move/", never_lost(site, new_move.new_move), of_site, name="new_move"),
         path("new-move/where/", live.polled(site, new_move.destinations), of_site, name="new_move_where"),
