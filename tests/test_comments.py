@@ -162,7 +162,12 @@ def test_whoever_comments_when_logged_out_comes_back_to_the_comments(
 ) -> None:
     settings.PASSWORD_HASHERS = QUICK_HASHERS
     client = Client()
-    login = client.post(address(move), {"text": "hello"}).headers["Location"]
+    refused = client.post(address(move), {"text": "hello"})
+    assert refused.status_code == 401
+    assert "<dd>hello</dd>" in refused.content.decode(), "to be copied where there is no JavaScript"
+    login = f"{reverse('admin:login')}?next={address(move)}"
+    assert f'href="{login}"' in refused.content.decode()
+    assert texts(move) == []
     answer = client.post(login, {"username": "vera", "password": PASSWORD}, follow=True)
     assert answer.status_code == 200
     assert answer.redirect_chain[-1][0].endswith(f"{move.pk}/change/#comments")

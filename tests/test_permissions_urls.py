@@ -127,6 +127,9 @@ PAGES = {
     "admin/find/": Page(ok=(302, 302)),
     "admin/live/": Page(ok=(200, 405)),
     f"{MOVE}/<uuid:move_id>/live/": Page("view", ok=(200, 405), of_app=True, hidden=(404, 405), hides_first=True),
+    "admin/migrations_app/sourcereplica/<uuid:move_id>/live/": Page(
+        "view", ok=(200, 405), of_app=True, hidden=(404, 405), hides_first=True
+    ),
     "admin/migrations_app/auditevent/export/<str:kind>/": Page("export_audit", "export_audit"),
     **{
         f"admin/migrations_app/{model}/export/<str:kind>/": Page("view", "view")

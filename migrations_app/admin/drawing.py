@@ -8,7 +8,7 @@ from functools import cache, partial
 from typing import Any
 
 from django.contrib.admin.templatetags.admin_list import result_headers
-from django.contrib.admin.utils import display_for_field, display_for_value
+from django.contrib.admin.utils import display_for_field, display_for_value, label_for_field
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import FieldDoesNotExist
 from django.db import models
@@ -46,11 +46,15 @@ class Drawn(ChangeList):
     def _cell(self, name: Any) -> Callable[[Any], str]:
         """What writes the column's cell of a row."""
         kind, shown = self._shown(name)
-        start = f' class="field-{name}{kind}">'
+        start = f' class="field-{name}{kind}"'
+        # What stands above the column, for where its cells stand below each other.
+        label = f' data-label="{escaped(capfirst(str(label_for_field(name, self.model, self.model_admin))))}">'
         linked = self.list_display_links or ()
         if name not in linked:
+            start += label
             return lambda row: f"<td{start}{escaped(shown(row))}</td>"
         tag = "th" if name == linked[0] else "td"
+        start += ">" if tag == "th" else label
         # So that a form which was reached from a filtered list leads back to it.
         query = f"?{self.preserved_filters}" if self.preserved_filters else ""
         return lambda row: f'<{tag}{start}<a href="{page_of(row)}{query}">{escaped(shown(row))}</a></{tag}>'

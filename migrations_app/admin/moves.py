@@ -14,6 +14,7 @@ from migrations_app.admin.sight import InSight, LookOnly, RegionFilter, TeamFilt
 from migrations_app.dashboard import move_page
 from migrations_app.dashboard.confirming import confirm
 from migrations_app.dashboard.display import NOTHING, badge, list_of, route_column, time_column, who
+from migrations_app.dashboard.typed import never_lost
 from migrations_app.dashboard.verbs import DEEDS
 from migrations_app.dashboard.viewer import user_of
 from migrations_app.errors import NotFound
@@ -75,7 +76,7 @@ class AppMigrationAdmin(Searched, Exported, InSight, LookOnly):
         pages = [
             path(
                 f"<uuid:move_id>/{verb}/",
-                self.admin_site.admin_view(confirm),
+                never_lost(self.admin_site, confirm),
                 {"verb": verb, "site": self.admin_site},
                 name=f"migrations_app_appmigration_{verb}",
             )

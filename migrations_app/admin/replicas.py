@@ -81,7 +81,7 @@ class SourceReplicaAdmin(Searched, WithTrail, Exported, InSight, LookOnly):
     ) -> HttpResponse:
         replica = context["original"]
         context |= {"title": f"{replica.app}: replica in {replica.region}", "subtitle": None}
-        context |= about(replica, user_of(request))
+        context |= about(request, replica)
         return super().render_change_form(request, context, *args, **kwargs)
 
     @admin.display(description="state", ordering="state")

@@ -24,19 +24,19 @@ _LONGEST_DRAFT = 20_000
 @require_http_methods(["GET", "HEAD", "POST"])
 @as_http()
 def comment(request: HttpRequest, move_id: UUID) -> HttpResponse:
-    """Take the field `text`, and lead back to the comments on the move's page. Whoever has to log in first comes back
-    with GET, and without the text."""
+    """Take the field `text`, and lead back to the comments on the move's page, which without JavaScript does not reload
+    (`still`) if it did not before. Whoever has to log in first comes back with GET (dashboard/typed.py)."""
+    back = f"{page_of(AppMigration(pk=move_id))}{'?still' if 'still' in request.GET else ''}#comments"
     if request.method != "POST":
-        return redirect(f"{page_of(AppMigration(pk=move_id))}#comments")
+        return redirect(back)
     text = request.POST.get("text", "")
     try:
-        move = actions.comment(move_id=move_id, acting_user=user_of(request), text=text)
+        actions.comment(move_id=move_id, acting_user=user_of(request), text=text)
     except InvalidInput as error:
         messages.error(request, f"{error.reason} {error.hint}")
         with kept(request.session):
             request.session[_DRAFT.format(move_id)] = text[:_LONGEST_DRAFT]
-        move = AppMigration(pk=move_id)
-    return redirect(f"{page_of(move)}#comments")
+    return redirect(back)
 
 
 def draft(request: HttpRequest, move: AppMigration) -> str:

@@ -38,8 +38,9 @@ def _row(move: AppMigration, *, with_app: bool) -> str:
     return (
         f'<tr data-row id="move-{move.pk}">{app}'
         f'<td><a class="row-link" href="{page}">{move.get_kind_display()} {route_column(move)}</a></td>'
-        f"<td>{badge(move.status)}{step}</td><td>{time_column(move.initiated_at)}{asked_by}</td>"
-        f"<td>{blocked_for(move) or NOTHING}</td></tr>"
+        f'<td data-label="Status">{badge(move.status)}{step}</td>'
+        f'<td data-label="Asked for">{time_column(move.initiated_at)}{asked_by}</td>'
+        f'<td data-label="Writes blocked">{blocked_for(move) or NOTHING}</td></tr>'
     )
 
 

@@ -68,13 +68,17 @@ class Live:
 
 
 def page(request: HttpRequest, template: str, live: Live, context: dict[str, Any]) -> TemplateResponse:
-    """The whole page: its template gets `fragments` and `live`, beside the context."""
+    """The whole page: its template gets what shown() says, beside the context."""
+    return TemplateResponse(request, template, {**context, **shown(request, live)})
+
+
+def shown(request: HttpRequest, live: Live) -> dict[str, Any]:
+    """`fragments` by their groups, `live`, its `cursor`, and `now`."""
     groups: dict[str, SafeString] = {}
     for fragment, html in zip(live.fragments, live.rendered(request), strict=True):
         group = fragment.group or fragment.name
         groups[group] = groups.get(group, mark_safe("")) + _element(fragment, html)
-    shown = {**context, "fragments": groups, "live": live, "cursor": live.cursor(request), "now": timezone.now()}
-    return TemplateResponse(request, template, shown)
+    return {"fragments": groups, "live": live, "cursor": live.cursor(request), "now": timezone.now()}
 
 
 def news(request: HttpRequest, live: Live) -> HttpResponse:

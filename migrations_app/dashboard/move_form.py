@@ -66,7 +66,8 @@ class MoveForm(forms.Form):
                 "autocomplete": "off",
                 "spellcheck": "false",
                 "class": "vTextField",
-                "hx-trigger": "input changed delay:300ms, change changed",
+                # Not on `change`, which comes with the click on a destination and would take that back.
+                "hx-trigger": "input changed delay:300ms",
                 "hx-target": "#where",
                 "hx-include": "#new-move",
                 "hx-params": "app,dest",

@@ -1,44 +1,82 @@
-"""What a replica's page says before its figures: whether it is a way back, until when, and how far behind it was."""
+"""The page of a replica: whether it is a way back, until when, and how far behind it was. It keeps itself current: what
+can be pressed there cannot be undone."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from math import ceil
 from typing import Any
+from uuid import UUID
 
+from django.contrib.admin import AdminSite
 from django.contrib.auth.models import User
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import reverse
 
-from migrations_app import approvals, queries
+from migrations_app import approvals, permissions, queries
 from migrations_app.clock import database_now
+from migrations_app.dashboard import live
 from migrations_app.dashboard.buttons import buttons_of
 from migrations_app.dashboard.charts import FEWEST, Chart, Point
+from migrations_app.dashboard.confirming import as_http
 from migrations_app.dashboard.display import clock, link, log_of, route, size, tone_of
+from migrations_app.dashboard.live import Fragment, Live
 from migrations_app.dashboard.standing import notes_on
+from migrations_app.dashboard.viewer import user_of
 from migrations_app.dashboard.way_back import badge_of_replica, behind, lives_now, look_of, way_back
 from migrations_app.models import SourceReplica
 from migrations_app.permissions import Verb
-from migrations_app.states import ReplicaState
+from migrations_app.states import REPLICA_OPEN, ReplicaState
 
 _TOO_FEW = "It is measured every five minutes: a line needs three of them."
 _MOST_POINTS = 40
 
 
-def about(replica: SourceReplica, viewer: User) -> dict[str, Any]:
-    """`badge, tone, way_back, lives_now, notes, buttons, facts, charts` (of its lag), `log` (of its teardown)."""
+def about(request: HttpRequest, replica: SourceReplica) -> dict[str, Any]:
+    """What the page's template shows, as live.shown() has it."""
+    return live.shown(request, _live(user_of(request), replica))
+
+
+@as_http()
+def news(request: HttpRequest, move_id: UUID, site: AdminSite) -> HttpResponse:
+    """Of the replica that the move left."""
+    user = user_of(request)
+    move = queries.move(move_id, viewer=user)
+    permissions.require(user, Verb.VIEW, move)
+    replica: SourceReplica | None = getattr(move, "source_replica", None)
+    if replica is None:
+        raise Http404
+    replica.migration, replica.app, replica.region = move, move.app, move.source_region
+    return live.news(request, _live(user, replica))
+
+
+def _live(viewer: User, replica: SourceReplica) -> Live:
     move = replica.migration
     waiting, now = approvals.open_of(move), database_now()
     offers = queries.offers_about(move, waiting, now, user=viewer)
-    return {
+    tone = tone_of(look_of(replica))
+    standing = {
+        "replica": replica,
         "badge": badge_of_replica(replica),
-        "tone": tone_of(look_of(replica)),
+        "tone": tone,
         "way_back": way_back(move, now),
         "lives_now": lives_now(move),
         "notes": notes_on(move, waiting),
         "buttons": buttons_of(move, viewer, offers, only=[Verb.REVERSE, Verb.TEARDOWN, Verb.KEEP]),
-        "facts": [(name, value) for name, value in _facts(replica, now) if value],
-        "charts": lag_charts(replica),
-        "log": log_of(replica.acts, "teardown"),
     }
+    facts = [(name, value) for name, value in _facts(replica, now) if value]
+    return Live(
+        [
+            Fragment("standing", "dashboard/_replica_standing.html", standing),
+            Fragment("lag", "dashboard/_lag.html", {"charts": lag_charts(replica)}),
+            Fragment("teardown", "dashboard/_teardown.html", {"log": log_of(replica.acts, "teardown")}),
+            Fragment("facts", "dashboard/_facts.html", {"facts": facts}),
+        ],
+        title=f"{replica.app}: replica in {replica.region}, {replica.state.replace('_', ' ')}",
+        tone=tone,
+        address=reverse("admin:replica_live", args=[move.pk]),
+        is_over=replica.state not in REPLICA_OPEN,
+    )
 
 
 def _facts(replica: SourceReplica, now: datetime) -> list[tuple[str, Any]]:

@@ -24,6 +24,7 @@ _NOTHING_SEEN = "nothing"
 
 class ReasonForm(forms.Form):
     reason = forms.CharField(
+        error_messages={"required": "Say why, for those who look at this later."},
         widget=forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField", "autofocus": True}),
         help_text="For those who look at this later. It is kept on the audit trail.",
     )

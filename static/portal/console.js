@@ -3,6 +3,8 @@
 
 (() => {
   const STALE_AFTER = 6; // seconds: three polls that brought nothing
+  const SILENT = "The portal does not answer.";
+  const REFUSED_FOR = 10_000; // milliseconds until a page that was refused asks again
 
   // -- the zone of this machine, for the server to write times in -------------------------------------------------
 
@@ -43,7 +45,7 @@
 
   let fresh = Date.now();
   let trouble = "";
-  let gone = false; // asking again would bring nothing else
+  let refused = 0; // when it was: what may be pressed is not known since
   const live = () => document.getElementById("live");
 
   function showFreshness() {
@@ -51,20 +53,29 @@
     if (!shown || !live()) return;
     const age = (Date.now() - fresh) / 1000;
     const over = live().hasAttribute("data-over");
-    const stale = !over && age > STALE_AFTER;
+    const stale = !over && (refused > 0 || age > STALE_AFTER);
     document.body.classList.toggle("is-stale", stale);
     const said = over
       ? "It is over: nothing here changes any more."
       : stale
-        ? `${trouble || "The portal does not answer."} What you see is ${ticking(age)} old; buttons are off until it is fresh.`
+        ? `${trouble || SILENT} What you see is ${ticking(age)} old; buttons are off until it is fresh.`
         : `Updated ${ticking(age)} ago`;
     const state = over ? "over" : stale ? "stale" : "fresh";
-    if (shown.dataset.state !== state) {
+    const before = shown.dataset.state;
+    if (before !== state) {
       shown.dataset.state = state;
       tell();
     }
     shown.textContent = said;
+    // Said aloud when it changes, and not every second.
+    const aloud = document.getElementById("freshness-said");
+    if (stale) say(aloud, `${trouble || SILENT} Buttons are off until the page is fresh.`);
+    else if (before === "stale") say(aloud, "The page is fresh again.");
     for (const button of document.querySelectorAll("[data-acts]")) shut(button, stale);
+  }
+
+  function say(element, text) {
+    if (element.textContent !== text) element.textContent = text;
   }
 
   function shut(button, stale) {
@@ -89,25 +100,23 @@
   });
 
   document.addEventListener("htmx:beforeRequest", (event) => {
-    if (gone && event.target === live()) event.preventDefault();
+    if (event.target === live() && Date.now() - refused < REFUSED_FOR) event.preventDefault();
   });
 
+  // An answer with news has replaced the poller by the time of this event, which then comes from elsewhere: it is told
+  // by who asked.
   document.addEventListener("htmx:afterRequest", (event) => {
-    if (event.target !== live()) return;
-    const { xhr } = event.detail;
-    if (xhr && (xhr.status === 200 || xhr.status === 204)) {
+    const { xhr, requestConfig } = event.detail;
+    if (requestConfig?.elt?.id !== "live") return;
+    const status = xhr?.status;
+    refused = [401, 403, 404].includes(status) ? Date.now() : 0;
+    if (status === 200 || status === 204) {
       fresh = Date.now();
       trouble = "";
       const date = Date.parse(xhr.getResponseHeader("Date"));
       if (!Number.isNaN(date)) setClock(date / 1000);
-    } else if (xhr && xhr.status === 401) {
-      trouble = "You are logged out; reload to log in.";
-      gone = true;
-    } else if (xhr && (xhr.status === 403 || xhr.status === 404)) {
-      trouble = "You may not see this any more.";
-      gone = true;
     } else {
-      trouble = "The portal does not answer.";
+      trouble = status === 401 ? "You are logged out." : refused ? "You may not see this any more." : SILENT;
     }
     showFreshness();
   });
@@ -117,6 +126,7 @@
   const opened = new Map(); // by id: what somebody opened or closed; of the rest the server says whether it is open
   const read = new Map(); // by id: how far a log was scrolled; undefined is its end
   let stood = null;
+  const loaded = Date.now();
 
   document.addEventListener("click", (event) => {
     const details = event.target.closest("summary")?.parentElement;
@@ -144,7 +154,20 @@
     if (target.contains(active)) stood = placeOf(active, target);
   });
 
-  document.addEventListener("htmx:oobAfterSwap", () => {
+  // What was said when the page was loaded is dated once the page goes on: it may not be true any more.
+  function dateMessages() {
+    for (const message of document.querySelectorAll(".messagelist li:not(.is-past)")) {
+      message.classList.add("is-past");
+      const since = Object.assign(document.createElement("time"), { textContent: ticking((Date.now() - loaded) / 1000) });
+      since.dataset.since = new Date(loaded + ahead * 1000).toISOString();
+      const date = document.createElement("small");
+      date.append("(said ", since, " ago; what stands below has changed since)");
+      message.append(" ", date);
+    }
+  }
+
+  document.addEventListener("htmx:oobAfterSwap", (event) => {
+    if (event.detail.target.id === "f-standing") dateMessages();
     for (const log of document.querySelectorAll("details[open] [data-tail]"))
       log.scrollTop = read.get(log.closest("details").id) ?? log.scrollHeight;
     if (stood) document.querySelector(stood)?.focus({ preventScroll: true });
@@ -190,7 +213,7 @@
       row.classList.toggle("is-chosen", chosen);
       if (chosen && scroll) {
         row.scrollIntoView({ block: "nearest" });
-        const handle = row.querySelector("a, summary") ?? row;
+        const handle = row.querySelector("summary") ?? row.querySelector("a") ?? row; // a link to a log opens none
         handle.focus({ preventScroll: true });
       }
     });
@@ -207,7 +230,7 @@
 
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.target.closest("input, textarea, select, [contenteditable]")) return;
+    if (event.target.closest("input, textarea, select, [contenteditable]") || document.querySelector("dialog[open]")) return;
     if (event.key === "/") document.getElementById("find")?.focus();
     else if (event.key === "j") step(1);
     else if (event.key === "k") step(-1);
@@ -232,7 +255,7 @@
     document.addEventListener(lost, (event) => {
       if (!look() || event.target !== look()) return;
       const out = event.detail.xhr?.status === 401;
-      sayOfLook(out ? "You are logged out; reload to log in." : "The portal does not answer. Choose again to look again.", true);
+      sayOfLook(`${out ? "You are logged out." : SILENT} Choose again to look again.`, true);
     });
 
   addEventListener("hashchange", reveal);

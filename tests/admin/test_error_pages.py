@@ -131,8 +131,32 @@ def test_a_form_of_another_login_says_so_and_how_to_keep_what_was_written(
     del client.cookies["sessionid"]
     log_in(client)
     response = client.post(address, form)
+    assert said(response) == (403, "<h1>You logged in anew meanwhile: nothing was done.</h1>")
+    assert "<dd>hello</dd>" in response.content.decode()
+    assert f'href="{address}">Back to the form</a>' in response.content.decode()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("given", [{"text": "Send your password to me."}, {"other": "x"}])
+def test_a_form_without_a_login_is_shown_nothing_that_was_sent(waiting: AppMigration, given: dict[str, str]) -> None:
+    """Another site may have sent it."""
+    response = Client(enforce_csrf_checks=True).post(reverse("admin:move_comment", args=[waiting.pk]), given)
     assert said(response) == (403, "<h1>Not done</h1>")
-    assert "Go back, copy what you wrote, and reload the page." in response.content.decode()
+    assert "password" not in response.content.decode()
+
+
+@pytest.mark.django_db
+def test_who_is_logged_out_is_shown_what_they_typed_but_no_password(waiting: AppMigration) -> None:
+    address = reverse("admin:migrations_app_appmigration_reverse", args=[waiting.pk])
+    given = {"reason": "<b>costs", "password": "secret", "confirm": "shop", "csrfmiddlewaretoken": "t0ken"}
+    response = Client().post(address, given)
+    html = response.content.decode()
+    assert said(response) == (401, "<h1>You are logged out: nothing was done.</h1>")
+    assert "&lt;b&gt;costs" in html
+    assert not any(hidden in html for hidden in ("secret", "t0ken", "<dd>shop"))
+    assert "no-store" in response.headers["Cache-Control"]
+    empty = Client().post(address, {"reason": "", "password": "secret"})
+    assert empty.status_code == 302
 
 
 def log_in(client: Client) -> str:

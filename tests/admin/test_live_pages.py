@@ -15,7 +15,7 @@ from migrations_app.dashboard import display
 from migrations_app.models import App, AppMigration, SourceReplica, StepRun
 from migrations_app.states import ReplicaState, RunStatus, Status
 from tests import on_paper
-from tests.admin.pages import of_move
+from tests.admin.pages import of_move, page
 from tests.people import person
 
 pytestmark = pytest.mark.django_db
@@ -88,6 +88,30 @@ def test_polling_ends_when_nothing_can_change_any_more(shop: App, client: Client
     assert "hx-trigger" not in of_move(operator, move).content.decode()
 
 
+def test_a_replicas_page_keeps_itself_current(shop: App, client: Client, operator: User) -> None:
+    replica = on_paper.completed(shop).source_replica
+    shown = page(operator, "migrations_app_sourcereplica_change", replica.pk)
+    assert "data-acts>Reverse" in shown.content.decode()
+    assert poll(client, shown).status_code == 204
+    SourceReplica.objects.update(lag_bytes=10**6, lag_seconds=9)
+    news = poll(client, shown)
+    assert brought(news) == {"standing", "facts"}
+    SourceReplica.objects.update(state=ReplicaState.TORN_DOWN)
+    last = poll(client, news).content.decode()
+    assert "was torn down: there is no way back" in last
+    assert "data-acts>Reverse" not in last
+    assert "data-over" in last
+
+
+@pytest.mark.parametrize("name", ["app", "region", "appmigration", "auditevent"])
+def test_what_does_not_keep_itself_current_says_as_of_when_it_is(shop: App, operator: User, name: str) -> None:
+    pages = [page(operator, f"migrations_app_{name}_changelist")]
+    if name in ("app", "region"):
+        pages.append(page(operator, f"migrations_app_{name}_change", (shop if name == "app" else shop.region).pk))
+    for shown in pages:
+        assert re.search(r"<p>As of <time [^>]*>20\d\d-", shown.content.decode())
+
+
 def test_the_tab_tells_how_it_goes(running: AppMigration, client: Client, operator: User) -> None:
     page = of_move(operator, running)
     assert "<title>▶ 4/11 shop → eu-west-1 |" in page.content.decode()
@@ -99,7 +123,7 @@ def test_the_tab_tells_how_it_goes(running: AppMigration, client: Client, operat
 
 
 def test_who_is_logged_out_gets_no_login_form_for_news(running: AppMigration) -> None:
-    for name, *args in (("overview_live",), ("move_live", running.pk)):
+    for name, *args in (("overview_live",), ("move_live", running.pk), ("replica_live", running.pk)):
         answer = Client().get(reverse(f"admin:{name}", args=args))
         assert (answer.status_code, answer.content) == (401, b"")
 
@@ -107,7 +131,8 @@ def test_who_is_logged_out_gets_no_login_form_for_news(running: AppMigration) ->
 def test_news_of_a_move_out_of_sight_are_none(running: AppMigration) -> None:
     stranger = Client()
     stranger.force_login(person("sam", "Approver", "team-b"))
-    assert stranger.get(reverse("admin:move_live", args=[running.pk])).status_code == 404
+    for name in ("move_live", "replica_live"):
+        assert stranger.get(reverse(f"admin:{name}", args=[running.pk])).status_code == 404
 
 
 def test_times_are_in_the_users_zone_with_utc_beside(running: AppMigration, client: Client) -> None:

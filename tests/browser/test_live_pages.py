@@ -6,6 +6,7 @@ import re
 
 import pytest
 from django.contrib.auth.models import User
+from django.urls import reverse
 from playwright.sync_api import Page, Route, expect
 
 from migrations_app.dashboard.display import page_of
@@ -15,10 +16,11 @@ from tests import on_paper
 from tests.browser.browsing import Desk
 from tests.browser.colleagues import TEAM
 from tests.browser.portal import Portal
-from tests.browser.pressing import button, look_at
+from tests.browser.pressing import button, look_at, press
 from tests.conftest import Shop, moved
 
 STALE_SECONDS = 20
+LOGGED_OUT = ("status of 401", "Status Error Code 401")
 
 
 @pytest.fixture
@@ -35,6 +37,24 @@ def test_what_changes_is_shown_without_a_reload(page: Page, running: AppMigratio
     expect(page).to_have_title(re.compile("^!"))
     expect(page.locator("#icon")).to_have_attribute("href", re.compile("/bad"))
     assert page.evaluate("window.isTheSame")
+
+
+def test_a_page_that_changes_at_every_poll_is_fresh(page: Page, running: AppMigration) -> None:
+    """For longer than the three polls after which a page without answers is stale."""
+    look_at(page, running)
+    page.evaluate(
+        """() => {
+            window.states = [];
+            new MutationObserver(() => states.push(document.getElementById("freshness").dataset.state))
+                .observe(document.getElementById("freshness"), {attributes: true});
+        }"""
+    )
+    for change in range(5):
+        AppMigration.objects.update(last_error=f"Try {change}.")
+        expect(page.get_by_role("main")).to_contain_text(f"Try {change}.")
+    expect(page.locator("#freshness")).to_contain_text(re.compile(r"^Updated [0-2] s ago"))
+    assert "stale" not in page.evaluate("states")
+    expect(button(page, "Abort")).to_be_enabled()
 
 
 def test_what_was_opened_stays_open_when_the_page_changes(page: Page, ours: Shop) -> None:
@@ -55,7 +75,7 @@ def test_with_the_connection_lost_nothing_can_be_pressed_until_the_page_is_fresh
     look_at(page, running)
     freshness = page.locator("#freshness")
     expect(freshness).to_contain_text(re.compile(r"^Updated \d+ s ago"))
-    desk.expect("net::ERR_", "htmx:sendError", "htmx:afterRequest", "status of 50")
+    desk.expect("net::ERR_", "htmx:sendError", "htmx:afterRequest", "htmx:timeout", "status of 50")
     portal.stop_serving()
     expect(freshness).to_contain_text("does not answer", timeout=STALE_SECONDS * 1000)
     expect(button(page, "Abort")).to_be_disabled()
@@ -97,9 +117,36 @@ def test_a_link_to_nothing_breaks_nothing(page: Page, running: AppMigration) -> 
 
 def test_who_is_logged_out_meanwhile_is_told(desk: Desk, page: Page, running: AppMigration) -> None:
     look_at(page, running)
-    desk.expect("status of 401", "Status Error Code 401")
+    desk.expect(*LOGGED_OUT)
     page.context.clear_cookies(name="sessionid")
     expect(page.locator("#freshness")).to_contain_text("logged out", timeout=STALE_SECONDS * 1000)
+
+
+def test_a_message_is_dated_once_the_page_goes_on(page: Page, running: AppMigration) -> None:
+    AppMigration.objects.update(status=Status.HELD, last_error="It stopped.")
+    page.goto(reverse("admin:migrations_app_appmigration_retry", args=[running.pk]))
+    page.get_by_label("Reason").fill("again")
+    press(page, "Retry")
+    message = page.locator(".messagelist li")
+    expect(message).to_have_text("The move goes on.")
+    AppMigration.objects.update(last_error="It stopped again.")
+    expect(message).to_contain_text(re.compile(r"said \d+ s ago; what stands below has changed since"))
+
+
+def test_that_a_page_is_stale_is_seen_wherever_it_is_scrolled_to(desk: Desk, page: Page, ours: Shop) -> None:
+    desk.expect(*LOGGED_OUT)
+    move = moved(ours.app, "eu-west-1")
+    for width in (1280, 400):
+        page.set_viewport_size({"width": width, "height": 500})
+        look_at(page, move)
+        page.evaluate("scrollTo(0, document.body.scrollHeight)")
+        expect(page.locator("#freshness")).not_to_be_in_viewport()
+        cookies = page.context.cookies()
+        page.context.clear_cookies(name="sessionid")
+        expect(page.locator("#freshness")).to_contain_text("logged out")
+        expect(page.locator("#freshness")).to_be_in_viewport()
+        expect(page.get_by_role("status").filter(has_text="Buttons are off")).to_have_count(1)
+        page.context.add_cookies(cookies)  # type: ignore[arg-type]
 
 
 def test_a_link_to_a_step_and_to_a_line_of_its_log_opens_it(desk: Desk, page: Page, ours: Shop, olga: User) -> None:
@@ -127,7 +174,15 @@ def test_j_and_k_walk_the_steps_and_enter_opens_one(page: Page, ours: Shop) -> N
     page.keyboard.press("k")
     assert chosen() == "step-reserving_dest"
     page.keyboard.press("Enter")
-    expect(page.get_by_role("region", name="Log of reserving_dest")).to_be_visible()
+    log = page.get_by_role("region", name="Log of reserving_dest")
+    expect(log).to_be_visible()
+    page.keyboard.press("Enter")
+    expect(log).to_be_hidden()
+    expect(page).to_have_url(re.compile("/change/$"))
+    page.keyboard.press("?")
+    page.keyboard.press("j")
+    page.keyboard.press("Escape")
+    assert chosen() == "step-reserving_dest", "keys are for what is on top"
 
 
 def test_j_and_k_walk_a_list_and_enter_follows_it(page: Page, running: AppMigration) -> None:

@@ -6,12 +6,16 @@ import re
 
 import pytest
 from django.contrib.auth.models import User
+from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from migrations_app.models import AppMigration
+from migrations_app.states import Status, Step
 from tests import on_paper
 from tests.browser.browsing import Desk
 from tests.browser.colleagues import PASSWORD, TEAM
+from tests.browser.pressing import press
+from tests.conftest import Shop
 
 
 @pytest.fixture
@@ -65,3 +69,27 @@ def test_a_question_mark_shows_the_keys_and_escape_closes_them(page: Page) -> No
     expect(keys).to_be_visible()
     page.keyboard.press("Escape")
     expect(keys).to_be_hidden()
+
+
+def test_the_first_click_on_a_destination_counts(page: Page, ours: Shop) -> None:
+    page.goto("/admin/new-move/")
+    page.get_by_role("combobox", name="App").press_sequentially(ours.app.slug)
+    dest = page.get_by_role("radio", name="eu-west-1")
+    expect(dest).to_be_visible()
+    expect(page.locator(".htmx-request")).to_have_count(0)
+    dest.click()  # which takes the focus from the app
+    expect(page.locator(".htmx-request")).to_have_count(0)
+    expect(page.get_by_role("region", name="What it would do")).to_contain_text("restoring_data")
+    expect(dest).to_be_checked()
+
+
+def test_an_error_stands_at_its_field_and_says_what_is_wanted(desk: Desk, page: Page) -> None:
+    desk.expect("status of 400")
+    move = on_paper.move(on_paper.app("held", TEAM), status=Status.HELD, current_step=Step.REQUESTED)
+    page.goto(reverse("admin:migrations_app_appmigration_retry", args=[move.pk]))
+    press(page, "Retry")
+    error = page.get_by_text("Say why, for those who look at this later.")
+    said, field = error.bounding_box(), page.get_by_label("Reason").bounding_box()
+    assert said
+    assert field
+    assert abs(said["x"] - field["x"]) < 2

@@ -8,9 +8,12 @@ from typing import Any
 from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 
+from migrations_app.dashboard.display import page_of
 from migrations_app.models import AppMigration, SourceReplica
-from migrations_app.states import ReplicaState, Status
+from migrations_app.states import ReplicaState, Status, Step
+from tests import on_paper
 from tests.browser.browsing import Desk
+from tests.browser.colleagues import TEAM
 from tests.browser.portal import Portal
 from tests.browser.pressing import decide, give_a_reason, look_at, mean_it, press
 from tests.conftest import Shop
@@ -73,3 +76,20 @@ def ask_for_a_move(page: Page, shop: Shop) -> None:
 
 def is_completed(move: AppMigration) -> bool:
     return AppMigration.objects.filter(pk=move.pk, status=Status.COMPLETED).exists()
+
+
+def test_a_comment_is_written_on_a_page_that_does_not_reload(desk: Desk, olga: User) -> None:
+    move = on_paper.move(on_paper.app("paper", TEAM), status=Status.RUNNING, current_step=Step.REQUESTED)
+    page = desk.sit_down(olga, page_of(move), **PLAIN)
+    assert reloads(page)
+    page.get_by_role("link", name="Stop reloading to comment").click()
+    page.get_by_label("Comment").fill("I look at it.")
+    press(page, "Comment")
+    expect(page.get_by_role("region", name="What was done and said")).to_contain_text("I look at it.")
+    assert not reloads(page)
+    page.get_by_role("link", name="Reload it every 10 seconds").click()
+    assert reloads(page)
+
+
+def reloads(page: Page) -> bool:
+    return page.locator("meta[http-equiv=refresh]").count() == 1
