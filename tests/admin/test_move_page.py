@@ -254,7 +254,7 @@ def test_what_a_role_lacks_is_shown_with_the_reason(waiting: AppMigration) -> No
     html = html_of(viewer, waiting)
     assert open_and_shut(of_move(viewer, waiting)) == (set(), {"Abort", "Retry", "Reverse", "Tear down"})
     assert html.count("Your role does not allow it.") == 1
-    assert "data-acts" not in html
+    assert re.findall(r"data-acts>([^<]*)<", html) == ["Comment"]
 
 
 def test_a_comment_is_kept_and_shown_as_text(waiting: AppMigration, approver: User) -> None:
