@@ -6,7 +6,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -341,7 +340,10 @@ def offers(row: AppMigration, *, user: User | None) -> list[Offer]:
 def offers_about(row: AppMigration, waiting: Approval | None, now: datetime, *, user: User | None) -> list[Offer]:
     """offers(), where it is known already what waits for a decision, and what time it is."""
     replica = getattr(row, "source_replica", None)
-    facts = cache(lambda: row.app.move_facts(row.source_region, Kind.REVERSE))
+    # Only what is retained can be gone back to or given up: of all else nobody has to ask what the app does now.
+    is_kept = replica is not None and replica.state == ReplicaState.RETAINED
+    nothing = rules.MoveFacts(row.app, row.source_region, Kind.REVERSE, active=None, replica=None)
+    facts = row.app.move_facts(row.source_region, Kind.REVERSE) if is_kept else nothing
     against = {
         Verb.APPROVE: lambda: (
             rules.forbids_approval(waiting, row, now, user) + rules.forbids_by_preflight(row.preflight)
@@ -350,8 +352,8 @@ def offers_about(row: AppMigration, waiting: Approval | None, now: datetime, *, 
         Verb.WITHDRAW: lambda: rules.forbids_withdrawal(waiting, row, now, user),
         Verb.ABORT: lambda: rules.forbids_abort(row),
         Verb.RETRY: lambda: rules.forbids_retry(row),
-        Verb.REVERSE: lambda: rules.forbids_reverse(row, replica, facts()),
-        Verb.TEARDOWN: lambda: rules.forbids_teardown(row, replica, facts().active),
+        Verb.REVERSE: lambda: rules.forbids_reverse(row, replica, facts),
+        Verb.TEARDOWN: lambda: rules.forbids_teardown(row, replica, facts.active),
         Verb.KEEP: lambda: rules.forbids_use_of(replica, "kept"),
     }
     decisions = (Verb.APPROVE, Verb.REJECT, Verb.WITHDRAW)

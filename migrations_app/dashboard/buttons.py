@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cache
+from uuid import UUID
 
 from django.contrib.auth.models import User
 from django.urls import reverse
@@ -43,7 +45,15 @@ def _leads_to(offer: Offer) -> str:
 
 
 def address_of(verb: Verb, move: AppMigration) -> str:
-    return reverse(f"admin:migrations_app_appmigration_{verb}", args=[move.pk])
+    before, after = _around_id(verb)
+    return f"{before}{move.pk}{after}"
+
+
+@cache
+def _around_id(verb: Verb) -> list[str]:
+    """What of the address stands before the id and what behind it: a page has dozens of them."""
+    some = UUID(int=0)
+    return reverse(f"admin:migrations_app_appmigration_{verb}", args=[some]).split(str(some))
 
 
 def is_dangerous(verb: Verb, act: Act | None = None) -> bool:

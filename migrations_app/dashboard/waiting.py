@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from django.contrib.auth.models import User
-from django.urls import reverse
 from django.utils.safestring import SafeString, mark_safe
 
+from migrations_app.dashboard.buttons import address_of
 from migrations_app.dashboard.consent import asked_by
 from migrations_app.dashboard.display import ago, escaped, left, page_of
 from migrations_app.models import Approval
@@ -46,7 +46,7 @@ def _row(approval: Approval, is_mine: bool, is_own: bool) -> str:
     short = reason if len(reason) <= _LONGEST else f"{reason[: _LONGEST - 1]}…"
     aside = ""
     if is_mine:
-        page = reverse("admin:migrations_app_appmigration_approve", args=[move.pk])
+        page = address_of(Verb.APPROVE, move)
         aside = f'<a class="to-the-end verb verb-small" data-acts href="{page}">Look and decide</a>'
     elif is_own:
         aside = '<span class="quiet to-the-end">you asked for it</span>'
