@@ -14,11 +14,11 @@ class Migration(migrations.Migration):
             name="problem_code",
             field=models.CharField(
                 blank=True,
+                db_default="",
                 default="",
                 editable=False,
                 help_text="Of which kind that is: the code of its alarm.",
                 max_length=20,
             ),
-            preserve_default=False,
         ),
     ]

@@ -47,7 +47,12 @@ class SourceReplica(Leased):
     watched_at = models.DateTimeField(null=True, blank=True, help_text="When these figures were read.")
     problem = models.TextField(blank=True, help_text="What is wrong with it, in a sentence; empty: nothing.")
     problem_code = models.CharField(
-        max_length=20, blank=True, editable=False, help_text="Of which kind that is: the code of its alarm."
+        max_length=20,
+        blank=True,
+        default="",
+        db_default="",  # a worker of the version before completes moves without it
+        editable=False,
+        help_text="Of which kind that is: the code of its alarm.",
     )
     lag_bytes = models.BigIntegerField(null=True, blank=True, help_text="WAL that it has not confirmed yet.")
     lag_seconds = models.FloatField(null=True, blank=True, help_text="How long it is behind.")

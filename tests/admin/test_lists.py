@@ -12,7 +12,8 @@ from django.contrib.auth.models import User
 
 from migrations_app import spreadsheet
 from migrations_app.admin import listing
-from migrations_app.models import Alarm, App, AppMigration, Approval, Region, SourceReplica
+from migrations_app.engine.reconciler import HEARTBEAT
+from migrations_app.models import Alarm, App, AppMigration, Approval, Heartbeat, Region, SourceReplica
 from migrations_app.states import Status
 from tests import on_paper
 from tests.admin.pages import page
@@ -120,6 +121,7 @@ def test_a_file_of_nonsense_is_a_bad_request(operator: User, kind: str, params: 
     ],
 )
 def test_an_empty_list_says_so_and_what_to_do(operator: User, model: str, sentence: str, action: str) -> None:
+    Heartbeat.objects.create(name=HEARTBEAT)  # else nobody says that nothing is wrong
     html = the_list(operator, model)
     assert sentence in html
     assert action in html.split(sentence)[1].split("</p>")[0]

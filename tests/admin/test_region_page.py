@@ -132,7 +132,7 @@ def test_the_page_names_and_counts_nothing_of_other_teams(busy: Region, watcher:
 
 def test_the_row_counts_what_one_sees(busy: Region, operator: User, watcher: User) -> None:
     assert "✓ open 2 2 of 2 2, 10.0 GB, $0.00 a month 1 ✓ well" in the_row(operator, "eu-west-1")
-    assert "✓ open 1 1 seen 1, 5.0 GB, $0.00 a month 1 –" in the_row(watcher, "eu-west-1")
+    assert "✓ open 1 1 seen 1, 5.0 GB, $0.00 a month 1 · unknown" in the_row(watcher, "eu-west-1")
 
 
 def test_a_closed_region_says_so(busy: Region, operator: User) -> None:
