@@ -70,5 +70,5 @@ RUN python manage.py collectstatic --noinput --verbosity=0
 USER portal
 VOLUME /work
 EXPOSE 8000
-CMD ["gunicorn", "portal.wsgi", "--bind=0.0.0.0:8000", "--workers=2", "--threads=4", "--worker-tmp-dir=/dev/shm", \
+CMD ["gunicorn", "portal.wsgi", "--bind=0.0.0.0:8000", "--workers=4", "--threads=2", "--preload", "--worker-tmp-dir=/dev/shm", \
      "--no-control-socket", "--access-logfile=-"]

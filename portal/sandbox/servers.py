@@ -81,7 +81,7 @@ def portal_programs(sandbox: Sandbox) -> list[Program]:
         "web",
         (
             *(sys.executable, "-m", "gunicorn", "portal.wsgi", "--bind", sandbox.address("web")),
-            *("--workers", "2", "--threads", "4", "--graceful-timeout", "5", "--no-control-socket"),
+            *("--workers", "4", "--threads", "2", "--preload", "--graceful-timeout", "5", "--no-control-socket"),
         ),
         CHECKOUT,
         env,
