@@ -83,13 +83,22 @@ def badge(state: str, word: str = "") -> SafeString:
 
 def moment(at: datetime | None) -> str:
     """A time to the second, with its zone; a day in the current one."""
-    return f"{timezone.localtime(at):%Y-%m-%d %H:%M:%S %Z}" if at else NOTHING
+    if at is None:
+        return NOTHING
+    local = timezone.localtime(at)
+    return f"{_written(local)} {local.tzname()}"
+
+
+def _written(at: datetime) -> str:
+    """To the second. strftime() takes five times as long, and a page has a hundred times."""
+    return at.isoformat(" ", "seconds")[:19]
 
 
 def time_of_day(at: datetime) -> str:
     """With its date where that is not today's: a move that has been held since yesterday looks like one of now."""
     local = timezone.localtime(at)
-    return f"{local:%H:%M:%S}" if local.date() == timezone.localdate() else f"{local:%Y-%m-%d %H:%M:%S}"
+    written = _written(local)
+    return written[11:] if local.date() == timezone.localdate() else written
 
 
 def clock(at: datetime | None, text: str = "", *, counts: str = "") -> str:
@@ -97,7 +106,7 @@ def clock(at: datetime | None, text: str = "", *, counts: str = "") -> str:
     long it is from or to then, and the browser counts on."""
     if at is None:
         return NOTHING
-    utc = f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+    utc = _written(at.astimezone(UTC))
     iso = f"{utc[:10]}T{utc[11:]}Z"
     attribute = f' data-{counts}="{iso}"' if counts else ""
     shown = escaped(text or moment(at))
