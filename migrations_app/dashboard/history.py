@@ -30,7 +30,8 @@ MOST = 8
 _READ = (
     *("kind", "status", "source_region", "dest_region", "initiated_at", "completed_at", "pivot_at"),
     *(f"source_replica__{name}" for name in ("app", "region", "state", "created_at", "ended_at", "review_at")),
-    *(f"source_replica__{name}" for name in ("size_bytes", "problem", "watched_at", "lag_bytes", "lag_seconds")),
+    *(f"source_replica__{name}" for name in ("size_bytes", "watched_at", "lag_bytes", "lag_seconds")),
+    *(f"source_replica__{name}" for name in ("problem", "problem_code", "wal_status")),
 )
 
 
