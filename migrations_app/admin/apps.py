@@ -17,7 +17,7 @@ from migrations_app.admin.recording import Recorded
 from migrations_app.admin.sight import NeverDeleted, TeamFilter
 from migrations_app.admin.trail import WithTrail
 from migrations_app.dashboard.app_page import about
-from migrations_app.dashboard.display import NOTHING, badge, markup
+from migrations_app.dashboard.display import NOTHING, badge, markup, page_at
 from migrations_app.dashboard.viewer import user_of
 from migrations_app.models import App, AppMigration, SourceReplica
 from migrations_app.permissions import Verb
@@ -118,5 +118,5 @@ class AppAdmin(ReadFirst, WithTrail, Recorded, Exported, NeverDeleted):
     def move(self, app: Any) -> str:
         if not app.active_move:
             return NOTHING
-        page = reverse("admin:migrations_app_appmigration_change", args=[app.active_move])
+        page = page_at(AppMigration, app.active_move)
         return markup('<a href="{}">{}</a>', page, badge(app.active_status))

@@ -5,15 +5,14 @@ from collections.abc import Iterable
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
-from django.urls import reverse
 
 from migrations_app import audit, permissions
 from migrations_app.admin.listing import Empty, Exported
 from migrations_app.admin.searching import Searched, WordFilter
 from migrations_app.admin.sight import InSight, LookedAt
-from migrations_app.dashboard.display import NOTHING, list_of, markup, time_column, unbroken
+from migrations_app.dashboard.display import NOTHING, list_of, markup, page_at, time_column, unbroken
 from migrations_app.dashboard.viewer import user_of
-from migrations_app.models import App, AuditEvent
+from migrations_app.models import App, AppMigration, AuditEvent
 from migrations_app.models.words import Words
 from migrations_app.permissions import Verb
 
@@ -58,7 +57,7 @@ class AuditEventAdmin(Searched, Exported, InSight, LookedAt):
     def about(self, event: AuditEvent) -> str:
         if event.migration_id is None:
             return event.target or NOTHING
-        page = reverse("admin:migrations_app_appmigration_change", args=[event.migration_id])
+        page = page_at(AppMigration, event.migration_id)
         return markup('<a href="{}" class="unbroken">{}</a>', page, event.target)
 
     @admin.display(description="from → to")

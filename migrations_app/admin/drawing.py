@@ -4,20 +4,20 @@ the same for a column, they took half of a page's time. What they say is the sam
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import Any
 
 from django.contrib.admin.templatetags.admin_list import result_headers
-from django.contrib.admin.utils import display_for_field, display_for_value, label_for_field
+from django.contrib.admin.utils import display_for_field, display_for_value
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import FieldDoesNotExist
 from django.db import models
 from django.http import HttpRequest
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
 from migrations_app.admin.lookups import PlainLookups
-from migrations_app.dashboard.display import escaped, page_of
+from migrations_app.dashboard.display import escaped, joined, page_of
 
 _Shown = Callable[[Any], object]
 """What a column shows of a row: text, which is escaped, or markup."""
@@ -31,24 +31,29 @@ class Drawn(ChangeList):
 
     @property
     def drawn_headers(self) -> SafeString:
-        return mark_safe("".join([_header(header) for header in result_headers(self)]))  # noqa: S308
+        return joined([_header(header) for header in self._headers])
 
     @property
     def drawn_rows(self) -> SafeString:
-        cells = [self._cell(name) for name in self.list_display]
+        columns = zip(self.list_display, self._headers, strict=True)
+        cells = [self._cell(name, header["text"]) for name, header in columns]
         rows = ("".join([cell(row) for cell in cells]) for row in self.result_list)
-        return mark_safe("".join([f"<tr>{row}</tr>" for row in rows]))  # noqa: S308 — every cell is escaped
+        return joined([f"<tr>{row}</tr>" for row in rows])
 
     @property
     def drawn_filters(self) -> SafeString:
-        return mark_safe("".join([self._filter(spec) for spec in self.filter_specs]))  # noqa: S308
+        return joined([self._filter(spec) for spec in self.filter_specs])
 
-    def _cell(self, name: Any) -> Callable[[Any], str]:
+    @cached_property
+    def _headers(self) -> list[dict[str, Any]]:
+        return list(result_headers(self))
+
+    def _cell(self, name: Any, title: Any) -> Callable[[Any], str]:
         """What writes the column's cell of a row."""
         kind, shown = self._shown(name)
         start = f' class="field-{name}{kind}"'
         # What stands above the column, for where its cells stand below each other.
-        label = f' data-label="{escaped(capfirst(str(label_for_field(name, self.model, self.model_admin))))}">'
+        label = f' data-label="{escaped(capfirst(title))}">'
         linked = self.list_display_links or ()
         if name not in linked:
             start += label

@@ -8,10 +8,10 @@ from django.contrib import admin
 from django.contrib.admin.helpers import AdminForm
 from django.forms import Media
 from django.http import HttpRequest, HttpResponse
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 
-from migrations_app.dashboard.display import markup
+from migrations_app.dashboard.display import joined, markup
 
 
 class ReadFirst(admin.ModelAdmin):
@@ -44,7 +44,7 @@ class ReadFirst(admin.ModelAdmin):
 
 def _written(fieldsets: AdminForm) -> SafeString:
     """What Django's template writes of fields that are only read, without asking of each how it would be edited."""
-    return mark_safe("".join([_fieldset(fieldset) for fieldset in fieldsets]))  # noqa: S308
+    return joined([_fieldset(fieldset) for fieldset in fieldsets])
 
 
 def _fieldset(fieldset: Any) -> str:

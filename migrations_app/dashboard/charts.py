@@ -14,9 +14,9 @@ from math import ceil, floor, log10
 from typing import NamedTuple
 
 from django.utils import timezone
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 
-from migrations_app.dashboard.display import clock, escaped, markup, moment
+from migrations_app.dashboard.display import clock, escaped, joined, markup, moment
 from migrations_app.dashboard.shapes import leading, path, rect
 from migrations_app.units import size, span
 
@@ -173,7 +173,7 @@ class Chart:
             )
             for mark in (self.marks if self.bars else self.dots)
         ]
-        return mark_safe("".join(shapes))  # noqa: S308
+        return joined(shapes)
 
     @property
     def dots(self) -> list[Mark]:
@@ -201,7 +201,7 @@ class Chart:
             f"{f'<td>{escaped(row.name)}</td>' if self.has_names else ''}<td>{escaped(row.value)}</td></tr>"
             for row in self.rows
         ]
-        return mark_safe("".join(rows))  # noqa: S308
+        return joined(rows)
 
     def _x(self, at: datetime) -> float:
         first, last = self.sorted_points[0].at, self.sorted_points[-1].at

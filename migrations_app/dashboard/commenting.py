@@ -11,7 +11,7 @@ from django.views.decorators.http import require_http_methods
 
 from migrations_app import actions
 from migrations_app.dashboard.confirming import as_http
-from migrations_app.dashboard.display import page_of
+from migrations_app.dashboard.display import page_at
 from migrations_app.dashboard.session_lock import kept
 from migrations_app.dashboard.viewer import user_of
 from migrations_app.errors import InvalidInput
@@ -26,7 +26,7 @@ _LONGEST_DRAFT = 20_000
 def comment(request: HttpRequest, move_id: UUID) -> HttpResponse:
     """Take the field `text`, and lead back to the comments on the move's page, which without JavaScript does not reload
     (`still`) if it did not before. Whoever has to log in first comes back with GET (dashboard/typed.py)."""
-    back = f"{page_of(AppMigration(pk=move_id))}{'?still' if 'still' in request.GET else ''}#comments"
+    back = f"{page_at(AppMigration, move_id)}{'?still' if 'still' in request.GET else ''}#comments"
     if request.method != "POST":
         return redirect(back)
     text = request.POST.get("text", "")

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from django.db.models import QuerySet
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.safestring import SafeString
 
 from migrations_app.dashboard.charts import Chart, Point
-from migrations_app.dashboard.display import NOTHING, badge, markup, page_of, route, route_column, time_column
+from migrations_app.dashboard.display import NOTHING, badge, joined, markup, page_of, route, route_column, time_column
 from migrations_app.dashboard.standing import blocked_for
 from migrations_app.models import AppMigration
 from migrations_app.states import ACTIVE
@@ -27,7 +27,7 @@ def as_shown(moves: QuerySet[AppMigration]) -> QuerySet[AppMigration]:
 
 def move_rows(moves: Iterable[AppMigration], *, with_app: bool = False) -> SafeString:
     """Moves as `_moves.html` lists them."""
-    return mark_safe("".join([_row(move, with_app=with_app) for move in moves]))  # noqa: S308
+    return joined([_row(move, with_app=with_app) for move in moves])
 
 
 def _row(move: AppMigration, *, with_app: bool) -> str:

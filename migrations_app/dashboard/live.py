@@ -40,7 +40,7 @@ class Fragment:
     html: SafeString | None = None
     """Its inside, where it has been rendered already."""
 
-    def render(self, request: HttpRequest) -> SafeString:
+    def render(self) -> SafeString:
         return render_to_string(self.template, self.context) if self.html is None else self.html
 
 
@@ -56,41 +56,41 @@ class Live:
     is_over: bool = False
     _rendered: list[SafeString] = field(default_factory=list)
 
-    def rendered(self, request: HttpRequest) -> list[SafeString]:
+    def rendered(self) -> list[SafeString]:
         """Each fragment's inside."""
         if not self._rendered:
-            self._rendered.extend(fragment.render(request) for fragment in self.fragments)
+            self._rendered.extend(fragment.render() for fragment in self.fragments)
         return self._rendered
 
-    def cursor(self, request: HttpRequest) -> str:
+    def cursor(self) -> str:
         """A digest for each fragment, in their order."""
-        return ".".join(_digest(html) for html in self.rendered(request))
+        return ".".join(_digest(html) for html in self.rendered())
 
 
 def page(request: HttpRequest, template: str, live: Live, context: dict[str, Any]) -> TemplateResponse:
     """The whole page: its template gets what shown() says, beside the context."""
-    return TemplateResponse(request, template, {**context, **shown(request, live)})
+    return TemplateResponse(request, template, {**context, **shown(live)})
 
 
-def shown(request: HttpRequest, live: Live) -> dict[str, Any]:
+def shown(live: Live) -> dict[str, Any]:
     """`fragments` by their groups, `live`, its `cursor`, and `now`."""
     groups: dict[str, SafeString] = {}
-    for fragment, html in zip(live.fragments, live.rendered(request), strict=True):
+    for fragment, html in zip(live.fragments, live.rendered(), strict=True):
         group = fragment.group or fragment.name
         groups[group] = groups.get(group, mark_safe("")) + _element(fragment, html)
-    return {"fragments": groups, "live": live, "cursor": live.cursor(request), "now": timezone.now()}
+    return {"fragments": groups, "live": live, "cursor": live.cursor(), "now": timezone.now()}
 
 
 def news(request: HttpRequest, live: Live) -> HttpResponse:
     """What has changed since the cursor; 204 if nothing has."""
-    cursor, known = live.cursor(request), request.GET.get("cursor", " ")
+    cursor, known = live.cursor(), request.GET.get("cursor", " ")
     if known == cursor:
         return HttpResponse(status=204)
     has = cursor.split(".") if live.fragments else []
     had = known.split(".") if known.count(".") == cursor.count(".") else [""] * len(has)
     parts = [
         _element(fragment, html, swap=True)
-        for fragment, html, before, after in zip(live.fragments, live.rendered(request), had, has, strict=False)
+        for fragment, html, before, after in zip(live.fragments, live.rendered(), had, has, strict=False)
         if before != after
     ]
     poller = render_to_string("dashboard/_poller.html", {"live": live, "cursor": cursor, "swap": True}, request)

@@ -15,7 +15,7 @@ from django.utils.safestring import SafeString, mark_safe
 
 from migrations_app import permissions, queries
 from migrations_app.clock import known_zones
-from migrations_app.dashboard.display import escaped, page_of
+from migrations_app.dashboard.display import escaped, joined, page_of
 from migrations_app.errors import Blocker
 from migrations_app.models import App, Region
 from migrations_app.permissions import Verb, visible_apps
@@ -154,7 +154,7 @@ def apps_to_move(user: User) -> SafeString:
         return mark_safe("")
     found = visible_apps(user).order_by("slug").values_list("slug", "region__slug")
     options = [f'<option value="{escaped(slug)}">in {escaped(region)}</option>' for slug, region in found]
-    return mark_safe("".join(options))  # noqa: S308
+    return joined(options)
 
 
 def everywhere(destinations: Destinations) -> list[Blocker]:

@@ -41,7 +41,7 @@ def _live(request: HttpRequest) -> Live:
     if not can(user, Verb.VIEW):
         return Live([], title="Overview", tone="quiet", address=reverse("admin:overview_live"), is_over=True)
     now, may_ask = database_now(), can(user, Verb.REQUEST)
-    common, pressing = _common(request, user, now, may_ask=may_ask)
+    common, pressing = _common(user, now, may_ask=may_ask)
     asked = queries.open_approvals(viewer=user)
     queries.give_regions(approval.migration for approval in asked)
     waiting = in_turn([approval for approval in asked if approval.expires_at > now], user)
@@ -51,13 +51,13 @@ def _live(request: HttpRequest) -> Live:
     return Live([*common, own], *_tab(pressing, mine), reverse("admin:overview_live"))
 
 
-def _common(request: HttpRequest, user: User, now: datetime, *, may_ask: bool) -> tuple[list[Fragment], dict[str, int]]:
+def _common(user: User, now: datetime, *, may_ask: bool) -> tuple[list[Fragment], dict[str, int]]:
     """What all see who see the same teams, rendered once in MOVES_OVERVIEW_SECONDS: however many people look, it is
     asked for once."""
 
     def make() -> tuple[list[Fragment], dict[str, int]]:
         found, pressing = blocks(user, now, may_ask=may_ask)
-        return [replace(part, context={}, html=part.render(request)) for part in found], pressing
+        return [replace(part, context={}, html=part.render()) for part in found], pressing
 
     return shared(f"overview:{sight_of(user)}:{may_ask}:{timezone.get_current_timezone_name()}", make)
 

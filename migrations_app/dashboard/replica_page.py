@@ -34,7 +34,7 @@ _MOST_POINTS = 40
 
 def about(request: HttpRequest, replica: SourceReplica) -> dict[str, Any]:
     """What the page's template shows, as live.shown() has it."""
-    return live.shown(request, _live(user_of(request), replica))
+    return live.shown(_live(user_of(request), replica))
 
 
 @as_http()

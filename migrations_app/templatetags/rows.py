@@ -9,7 +9,7 @@ from typing import Any
 from django import template
 from django.utils.safestring import SafeString, mark_safe
 
-from migrations_app.dashboard.display import escaped, page_at
+from migrations_app.dashboard.display import escaped, joined, page_at
 from migrations_app.errors import Blocker
 from migrations_app.models import AppMigration
 
@@ -19,13 +19,13 @@ register = template.Library()
 @register.filter
 def terms(listed: Iterable[tuple[str, object]]) -> SafeString:
     """Names and values, as the inside of a list of terms."""
-    return _joined(f"<dt>{escaped(name)}</dt><dd>{escaped(value)}</dd>" for name, value in listed)
+    return joined(f"<dt>{escaped(name)}</dt><dd>{escaped(value)}</dd>" for name, value in listed)
 
 
 @register.filter
 def log_lines(lines: Iterable[dict[str, str]]) -> SafeString:
     """Lines of display.log_of(), each with an address."""
-    return _joined(
+    return joined(
         f'<li id="{line["id"]}"><a class="time" href="#{line["id"]}">{line["at"]}</a> '
         f"<span>{escaped(line['text'])}</span></li>"
         for line in lines
@@ -35,7 +35,7 @@ def log_lines(lines: Iterable[dict[str, str]]) -> SafeString:
 @register.filter
 def events(trail: Iterable[dict[str, Any]]) -> SafeString:
     """Events of trail.trail()."""
-    return _joined(_event(event) for event in trail)
+    return joined(_event(event) for event in trail)
 
 
 def _event(event: dict[str, Any]) -> str:
@@ -69,10 +69,6 @@ _ID = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 def compared(found: Iterable[dict[str, Any]]) -> SafeString:
     """What a comparison found, as the inside of a table's body."""
     columns = ("kind", "name", "source", "dest")
-    return _joined(
+    return joined(
         f"<tr>{''.join([f'<td>{escaped(finding[column])}</td>' for column in columns])}</tr>" for finding in found
     )
-
-
-def _joined(parts: Iterable[str]) -> SafeString:
-    return mark_safe("".join(parts))  # noqa: S308 — every part is escaped
