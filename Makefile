@@ -60,11 +60,14 @@ clean: ## Stop all sandboxes and remove them, .venv and all caches
 	@rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache staticfiles
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# A virtual environment knows its own path: one that came here with a moved or copied folder is made anew.
+# A virtual environment knows its own path: one that came here with a moved or copied folder is made anew. The system's
+# Python comes first: distributions build it with profiles, which makes the same code 1.5 times as fast.
 install:
 	@if { pwd -P; cat requirements.lock; } | cmp -s - $(INSTALLED) && [ -x $(PYTHON) ]; then exit 0; fi; \
 	set -e; \
-	for python in python3.11 python3 python none; do \
+	system=/usr/bin/python3.11; \
+	if ! "$$system" -c 'import ensurepip' 2>/dev/null; then system=; fi; \
+	for python in $$system python3.11 python3 python none; do \
 		if "$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then break; fi; \
 	done; \
 	if [ "$$python" = none ]; then \

@@ -7,14 +7,21 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import connection
 from django.db.models import QuerySet
 
 from migrations_app.engine.reconciler import HEARTBEAT
 from migrations_app.models import Alarm, AppMigration
 from migrations_app.models.alarm import AlarmCode
-from migrations_app.permissions import in_sight, sees_every_team
+from migrations_app.models.selecting import select
+from migrations_app.permissions import IN_SIGHT, in_sight, seen_by, sees_every_team
+from migrations_app.prepared import prepared
 
+_OPEN = f"""
+FROM migrations_app_alarm AS alarm
+LEFT JOIN migrations_app_appmigration AS move ON move.id = alarm.migration_id
+LEFT JOIN migrations_app_app AS app ON app.id = move.app_id
+WHERE alarm.ended_at IS NULL AND {IN_SIGHT} ORDER BY alarm.since DESC, alarm.id DESC
+"""
 _LAST_HEARD = "SELECT clock_timestamp(), (SELECT at FROM migrations_app_heartbeat WHERE name = %s)"
 
 
@@ -27,13 +34,13 @@ def in_sight_of(viewer: User | None) -> QuerySet[Alarm]:
 
 def now_open(viewer: User | None) -> list[Alarm]:
     """What is wrong now, the newest first; before all, if so, that nobody is there to see it (not a row)."""
-    found = list(in_sight_of(viewer).filter(ended_at__isnull=True))
-    return [*silence(), *found]
+    found = select(_OPEN, {"viewer": seen_by(viewer)}, alarm=Alarm)
+    return [*silence(), *(alarm for (alarm,) in found)]
 
 
 def silence() -> list[Alarm]:
     """That nobody looks, as an alarm; empty while the reconciler is heard of."""
-    with connection.cursor() as cursor:
+    with prepared() as cursor:
         cursor.execute(_LAST_HEARD, [HEARTBEAT])
         now, heard = cursor.fetchone()
     if heard and now - heard <= timedelta(seconds=settings.MOVES_ALARM_SECONDS):

@@ -23,6 +23,7 @@ from migrations_app.clock import database_now
 from migrations_app.errors import Refused
 from migrations_app.models import App, AppMigration, Approval, Region
 from migrations_app.models.app import MOVED_FIELDS
+from migrations_app.models.selecting import select
 from migrations_app.states import STARTS, Act, ApprovalState, Status
 from migrations_app.transitions import CHANGED_MEANWHILE, change_status, record, void_requests
 from migrations_app.window import first_time_all_open
@@ -99,8 +100,18 @@ def ask(move: AppMigration, act: Act, *, requested_by: User | None, reason: str,
     )
 
 
+_OPEN = f"""
+FROM migrations_app_approval AS approval LEFT JOIN auth_user AS person ON person.id = approval.requested_by_id
+WHERE approval.migration_id = %(move)s AND approval.state = '{ApprovalState.OPEN}'
+"""
+
+
 def open_of(move: AppMigration) -> Approval | None:
-    return Approval.objects.filter(migration=move, state=ApprovalState.OPEN).select_related("requested_by").first()
+    """What waits for a decision, with who asked for it."""
+    for approval, person in select(_OPEN, {"move": move.pk}, approval=Approval, person=User):
+        approval.migration, approval.requested_by = move, person
+        return approval
+    return None
 
 
 def given_for_start(move: AppMigration) -> Approval | None:

@@ -120,9 +120,11 @@ def _teams_of(user: User) -> set[int]:
     return found
 
 
-def sight_of(user: User) -> str:
+def sight_of(user: User | None) -> str:
     """Which teams' things the user sees: who sees the same has the same word."""
-    return "all" if sees_every_team(user) else ",".join(map(str, sorted(_teams_of(user))))
+    if user is None or sees_every_team(user):
+        return "all"
+    return ",".join(map(str, sorted(_teams_of(user)))) if can(user, Verb.VIEW) else ""
 
 
 def sees_every_team(user: User | None) -> bool:
@@ -141,6 +143,18 @@ def in_sight(rows: QuerySet[Row], user: User | None) -> QuerySet[Row]:
     if user is None or sees_every_team(user):
         return rows
     return rows.filter(app__owner__in=user.groups.all()) if can(user, Verb.VIEW) else rows.none()
+
+
+IN_SIGHT = """(%(viewer)s::integer IS NULL
+    OR app.owner_id IN (SELECT group_id FROM auth_user_groups WHERE user_id = %(viewer)s))"""
+"""in_sight(), in a statement that is written out, of an `app`; `viewer` is what seen_by() says."""
+
+
+def seen_by(viewer: User | None) -> int | None:
+    """Whose teams' apps are in sight; None: all apps are; 0: none is."""
+    if viewer is None or sees_every_team(viewer):
+        return None
+    return viewer.pk if can(viewer, Verb.VIEW) else 0
 
 
 def visible_subscriptions(user: User | None) -> QuerySet[Subscription]:

@@ -21,7 +21,7 @@ from migrations_app.models import App, AppMigration, Approval, AuditEvent, Regio
 from migrations_app.models.app_migration import LONG_FIELDS
 from migrations_app.models.names import SLUG
 from migrations_app.models.selecting import select
-from migrations_app.permissions import Verb, can, in_sight, sees_every_team, visible_apps
+from migrations_app.permissions import IN_SIGHT, Verb, can, in_sight, seen_by, visible_apps
 from migrations_app.states import (
     ACTIVE,
     REPLICA_OPEN,
@@ -70,8 +70,8 @@ def app(slug: str, *, viewer: User | None) -> App:
     return found
 
 
-def destinations(wanted: App) -> list[tuple[Region, list[Blocker]]]:
-    """Every region, with what forbids a move of the app there now."""
+def destinations(wanted: App, known: Iterable[Region] | None = None) -> list[tuple[Region, list[Blocker]]]:
+    """Every region, those that are `known` or read now, with what forbids a move of the app there now."""
     facts = wanted.move_facts(wanted.region)
     here = wanted.region
     return [
@@ -81,32 +81,26 @@ def destinations(wanted: App) -> list[tuple[Region, list[Blocker]]]:
                 replace(facts, dest=dest, windows_meet=here == dest or windows_meet(here.window, dest.window))
             ),
         )
-        for dest in every_region()
+        for dest in (every_region() if known is None else known)
     ]
 
 
-_MOVE = """
+_MOVE = f"""
 FROM migrations_app_appmigration AS move
 JOIN migrations_app_app AS app ON app.id = move.app_id
 LEFT JOIN migrations_app_sourcereplica AS replica ON replica.migration_id = move.id
 LEFT JOIN auth_user AS person ON person.id = move.requested_by_id
-WHERE move.id = %(move)s AND (
-    %(viewer)s::integer IS NULL
-    OR app.owner_id IN (SELECT group_id FROM auth_user_groups WHERE user_id = %(viewer)s)
-)
+WHERE move.id = %(move)s AND {IN_SIGHT}
 """
 
 
 def move(move_id: UUID | str, *, viewer: User | None) -> AppMigration:
     """With its app, its replica, their regions, and who asked for it."""
-    sees_all = viewer is None or sees_every_team(viewer)
     try:
         key = AppMigration._meta.get_field("id").to_python(move_id)
     except ValidationError:
         raise no_such_move(move_id) from None
-    if not (sees_all or can(viewer, Verb.VIEW)):
-        raise no_such_move(move_id)
-    params = {"move": key, "viewer": viewer.pk if viewer and not sees_all else None}
+    params = {"move": key, "viewer": seen_by(viewer)}
     rows = select(_MOVE, params, move=AppMigration, app=App, replica=SourceReplica, person=User)
     if not rows:
         raise no_such_move(move_id)
@@ -114,12 +108,12 @@ def move(move_id: UUID | str, *, viewer: User | None) -> AppMigration:
     # As joins, its three regions would take the planner longer than all the rest of a page's questions.
     regions = {region.pk: region for region in give_regions([found])}
     found.app.region = regions[found.app.region_id]
-    _give_replica(found, replica)
+    give_replica(found, replica)
     return found
 
 
-def _give_replica(found: AppMigration, replica: SourceReplica | None) -> None:
-    """That it has none is known as well: nobody asks the database again."""
+def give_replica(found: AppMigration, replica: SourceReplica | None) -> None:
+    """The one that the move left. That it left none is known as well: nobody asks the database again."""
     AppMigration.source_replica.related.set_cached_value(found, replica)
     if replica is not None:
         replica.migration, replica.app, replica.region = found, found.app, found.source_region
@@ -184,16 +178,26 @@ def stopped_at(held: Iterable[AppMigration]) -> dict[UUID, datetime]:
 def open_approvals(*, viewer: User | None) -> list[Approval]:
     """What waits for a decision, the longest first, with what a list shows of it. Their moves lack their regions:
     give_regions()."""
-    found = Approval.objects.filter(state=ApprovalState.OPEN).select_related("migration__app", "requested_by")
-    if not sees_every_team(viewer):
-        found = found.filter(migration__in=in_sight(AppMigration.objects.all(), viewer))
-    return list(
-        found.only(
-            *("act", "reason", "requested_by__username", "requested_at", "expires_at"),
-            *("migration__kind", "migration__source_region", "migration__dest_region"),
-            *("migration__app__slug", "migration__app__owner"),
-        ).order_by("requested_at")
+    found = select(
+        _WAITING,
+        {"viewer": seen_by(viewer)},
+        approval=(Approval, ("id", "act", "reason", "migration_id", "requested_by_id", "requested_at", "expires_at")),
+        move=(AppMigration, ("id", "kind", "app_id", "source_region_id", "dest_region_id")),
+        app=(App, ("id", "slug", "owner_id")),
+        person=(User, ("id", "username")),
     )
+    for approval, row, row.app, approval.requested_by in found:
+        approval.migration = row
+    return [approval for approval, *_ in found]
+
+
+_WAITING = f"""
+FROM migrations_app_approval AS approval
+JOIN migrations_app_appmigration AS move ON move.id = approval.migration_id
+JOIN migrations_app_app AS app ON app.id = move.app_id
+LEFT JOIN auth_user AS person ON person.id = approval.requested_by_id
+WHERE approval.state = '{ApprovalState.OPEN}' AND {IN_SIGHT} ORDER BY approval.requested_at
+"""
 
 
 def every_region() -> list[Region]:

@@ -9,6 +9,8 @@ from django.contrib.auth.backends import ModelBackend
 from django.contrib.auth.models import User
 from django.db import connection
 
+from migrations_app.prepared import prepared
+
 _RIGHTS = """
 SELECT app_label || '.' || codename
 FROM auth_permission JOIN django_content_type ON django_content_type.id = content_type_id
@@ -29,7 +31,7 @@ class RightsAtOnce(ModelBackend):
 
     def get_user(self, user_id: Any) -> User | None:
         """The user of a session, with their rights."""
-        with connection.cursor() as cursor:
+        with prepared() as cursor:
             cursor.execute(_USER, {"user": user_id})
             row = cursor.fetchone()
         if row is None:
@@ -44,7 +46,7 @@ class RightsAtOnce(ModelBackend):
         if not user_obj.is_active or user_obj.is_anonymous or user_obj.is_superuser or obj is not None:
             return super().get_all_permissions(user_obj, obj)
         if not hasattr(user_obj, _KEPT):
-            with connection.cursor() as cursor:
+            with prepared() as cursor:
                 cursor.execute(_RIGHTS, {"user": user_obj.pk})
                 _keep(user_obj, (right for (right,) in cursor.fetchall()))
         rights: set[str] = getattr(user_obj, _KEPT)

@@ -24,9 +24,9 @@ def alive() -> Counter[str] | None:
     """For each region's slug, how many workers listen for its moves; one with none counts 0. None: Redis does not
     answer, so nobody knows. RQ keeps an idle worker on its books for eight minutes after it was killed."""
     try:
-        connection = _connection(settings.REDIS_URL)
-        keys = sorted(connection.smembers(REDIS_WORKER_KEYS))
-        asking = connection.pipeline(transaction=False)
+        asked = connection(settings.REDIS_URL)
+        keys = sorted(asked.smembers(REDIS_WORKER_KEYS))
+        asking = asked.pipeline(transaction=False)
         for key in keys:
             asking.hget(key, "queues")
         listening: list[bytes | None] = asking.execute()
@@ -38,7 +38,7 @@ def alive() -> Counter[str] | None:
 
 
 @cache
-def _connection(url: str) -> redis.Redis:
+def connection(url: str) -> redis.Redis:
     """One pool for the process; a connection of it that Redis has ended is made anew."""
     return redis.from_url(
         url,

@@ -6,15 +6,16 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.sessions.backends import db
-from django.db import connection
 from django.utils import timezone
+
+from migrations_app.prepared import prepared
 
 _SESSION = "SELECT session_data FROM django_session WHERE session_key = %s AND expire_date > %s"
 
 
 class SessionStore(db.SessionStore):
     def load(self) -> dict[str, Any]:
-        with connection.cursor() as cursor:
+        with prepared() as cursor:
             cursor.execute(_SESSION, [self.session_key, timezone.now()])
             found = cursor.fetchone()
         if found is None:

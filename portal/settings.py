@@ -117,6 +117,7 @@ DATABASES["default"]["OPTIONS"] = {
     "keepalives_count": 2,
     # Many small questions at once: with parallel workers the planner takes a long way for a page's 30 rows.
     "options": "-c max_parallel_workers_per_gather=0",
+    "prepare_threshold": 1,  # only of statements that are written out (migrations_app/prepared.py)
     **DATABASES["default"].get("OPTIONS", {}),
 }
 # Seconds that one question of a page, or of a call of the API, may take at the database (portal/wsgi.py).

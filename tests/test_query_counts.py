@@ -153,7 +153,8 @@ def counted(who: str) -> dict[str, tuple[int, str]]:
                 response = client.get(url)
                 assert response.status_code != 500, url
             transaction.set_rollback(True)
-        statements = [re.sub(r"'[^']*'|\b\d+\b", "?", query["sql"]) for query in seen.captured_queries]
+        asked = [query["sql"] or "prepared before" for query in seen.captured_queries]
+        statements = [re.sub(r"'[^']*'|\b\d+\b", "?", sql) for sql in asked]
         statements = [sql for sql in statements if not sql.startswith(("SAVEPOINT", "RELEASE"))]
         most = max(statements, key=statements.count) if statements else ""
         found[name] = max(found.get(name, (0, "")), (len(statements), f"{statements.count(most)} × {most[:300]}"))

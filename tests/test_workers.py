@@ -52,7 +52,7 @@ def test_one_that_ended_or_was_forgotten_does_not_count(listening: Any) -> None:
 
 
 def test_a_connection_that_redis_ended_is_made_anew(settings: Any) -> None:
-    kept = workers._connection(settings.REDIS_URL).client_id()
+    kept = workers.connection(settings.REDIS_URL).client_id()
     with bell.connect() as connection:
         assert connection.client_kill_filter(_id=kept) == 1
     assert workers.alive() is not None

@@ -70,8 +70,10 @@ class Peeking(Bounded):
 
     def page(self, number: int | str) -> Page[Any]:
         number = self.validate_number(number)
-        rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
         first = (number - 1) * self.per_page
+        found: QuerySet[Any] = self.object_list  # type: ignore[assignment]
+        rows = found.all()
+        rows.query.clear_where()  # it would look into each row once more whether it has the words
         return Page(rows.filter(pk__in=self.keys[first : first + self.per_page]), number, self)
 
 

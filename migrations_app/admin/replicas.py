@@ -27,7 +27,7 @@ class SourceReplicaAdmin(Searched, WithTrail, Exported, InSight, LookOnly):
     list_display = ["app", "region", "state_shown", "trouble", "lag", "retained", "size_and_cost", "created", "review"]
     list_filter = ["state", ("region", RegionFilter), ("app__owner", TeamFilter), _LEFT]
     list_select_related = ["app"]
-    fields = ()  # the page is dashboard/replica_page.py's
+    fieldsets = [(None, {"fields": ()})]  # the page is dashboard/replica_page.py's
     search_fields = ["app__slug", "migration__id"]
     search_help_text = "App, or id of the move that left it."
     id_searched = "migration"

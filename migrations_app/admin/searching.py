@@ -41,7 +41,7 @@ class Searched(admin.ModelAdmin):
             apps = list(App.objects.filter(slug__icontains=wanted).values_list("pk", flat=True))
             found |= Q(**{f"{self.app_searched}__in": apps})
         if self.words_searched and parts_of(wanted):
-            found |= Q(self.words_searched.have(wanted))
+            found |= self.words_searched.have(wanted)
         return queryset.filter(found), False
 
 

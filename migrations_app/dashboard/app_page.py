@@ -12,10 +12,10 @@ from migrations_app.clock import database_now
 from migrations_app.dashboard.buttons import Button
 from migrations_app.dashboard.display import ago, badge, clock, link, list_of, markup, page_of, route, tone_of
 from migrations_app.dashboard.history import Map, map_of
-from migrations_app.dashboard.last_moves import as_shown, blocked_chart, move_rows
+from migrations_app.dashboard.last_moves import blocked_chart, move_rows, of_app
 from migrations_app.dashboard.move_form import everywhere
 from migrations_app.dashboard.way_back import way_back
-from migrations_app.models import App, AppMigration
+from migrations_app.models import App, AppMigration, Region
 from migrations_app.permissions import Verb
 from migrations_app.states import ACTIVE
 
@@ -26,15 +26,16 @@ _NO_WAY_BACK = "No way back is kept: no region has a replica of it."
 def about(app: App, viewer: User) -> dict[str, Any]:
     """`sentences`, `tone`, `way_back` (as way_back.way_back() has it, and its `page`), `buttons`, `map`, its `last`
     moves, and a `chart` of how long they blocked writes."""
-    last = list(as_shown(AppMigration.objects.filter(app=app)).order_by("-initiated_at")[:LAST_MOVES])
+    last = of_app(app, most=LAST_MOVES)
     now = database_now()
-    history = map_of(app, now, last)
+    regions = queries.give_regions(last)
+    history = map_of(app, now, regions, last)
     kept = history.kept_now
     return {
         "sentences": _sentences(app, history, last),
         "tone": next((tone_of(move.status) for move in last if move.status in ACTIVE), "quiet"),
         "way_back": {**(way_back(kept, now) or {}), "page": page_of(kept.source_replica)} if kept else None,
-        "buttons": _buttons(app, viewer),
+        "buttons": _buttons(app, viewer, regions),
         "map": history,
         "last": move_rows(last),
         "moves_url": list_of(AppMigration, app__id__exact=app.pk),
@@ -42,11 +43,11 @@ def about(app: App, viewer: User) -> dict[str, Any]:
     }
 
 
-def _buttons(app: App, viewer: User) -> list[Button]:
+def _buttons(app: App, viewer: User, regions: list[Region]) -> list[Button]:
     if not permissions.can(viewer, Verb.REQUEST, app):
         return []
     address = f"{reverse('admin:new_move')}?app={app.slug}"
-    return [Button("Move it", address, everywhere(queries.destinations(app)))]
+    return [Button("Move it", address, everywhere(queries.destinations(app, regions)))]
 
 
 def _sentences(app: App, history: Map, last: list[AppMigration]) -> list[str]:

@@ -16,6 +16,7 @@ from migrations_app.dashboard.charts import WIDTH, axis_times
 from migrations_app.dashboard.display import clock, escaped, joined, link, moment, page_of, route
 from migrations_app.dashboard.shapes import leading, path, rect
 from migrations_app.models import App, AppMigration, Region, SourceReplica
+from migrations_app.models.selecting import select
 from migrations_app.states import REPLICA_OPEN, Status
 from migrations_app.units import span
 
@@ -27,12 +28,19 @@ MOST = 8
 """Of the switches, the last ones: the page links to all the moves."""
 
 
-_READ = (
-    *("kind", "status", "source_region", "dest_region", "initiated_at", "completed_at", "pivot_at"),
-    *(f"source_replica__{name}" for name in ("app", "region", "state", "created_at", "ended_at", "review_at")),
-    *(f"source_replica__{name}" for name in ("size_bytes", "watched_at", "lag_bytes", "lag_seconds")),
-    *(f"source_replica__{name}" for name in ("problem", "problem_code", "wal_status")),
+_MOVE = (
+    *("id", "app_id", "source_region_id", "dest_region_id", "kind", "status"),
+    *("initiated_at", "completed_at", "pivot_at"),
 )
+_REPLICA = (
+    *("id", "migration_id", "app_id", "region_id", "state", "created_at", "ended_at", "review_at", "size_bytes"),
+    *("watched_at", "lag_bytes", "lag_seconds", "problem", "problem_code", "wal_status"),
+)
+_SWITCHED = """
+FROM migrations_app_appmigration AS move
+LEFT JOIN migrations_app_sourcereplica AS replica ON replica.migration_id = move.id
+WHERE move.app_id = %(app)s AND move.pivot_at IS NOT NULL ORDER BY move.pivot_at DESC LIMIT %(most)s
+"""
 
 
 class Stay(NamedTuple):
@@ -277,18 +285,19 @@ class Map:
         return WIDTH * min(max((at - self._first) / length, 0), 1) if length else WIDTH
 
 
-def map_of(app: App, now: datetime, last: Sequence[AppMigration] = ()) -> Map:
-    """Two queries. Of its `last` moves, which get their regions here, those are marked that ended without a switch."""
-    passed = (
-        AppMigration.objects.filter(app=app, pivot_at__isnull=False)
-        .select_related("source_replica")
-        .only(*_READ)
-        .order_by("-pivot_at")[: MOST + 1]
+def map_of(app: App, now: datetime, regions: Sequence[Region], last: Sequence[AppMigration] = ()) -> Map:
+    """One query; `regions` are all there are. Of its `last` moves those are marked that ended without a switch."""
+    passed = select(
+        _SWITCHED,
+        {"app": app.pk, "most": MOST + 1},
+        move=(AppMigration, _MOVE),
+        replica=(SourceReplica, _REPLICA),
     )
-    moves = list(passed)
-    queries.give_regions([*moves, *last])
-    for move in moves:
+    moves = [move for move, _ in passed]
+    queries.give_regions(moves, regions)
+    for move, replica in passed:
         move.app = app
+        queries.give_replica(move, replica)
     failures = [move for move in last if move.status in (Status.ABORTED, Status.FAILED) and not move.pivot_at]
     return Map(app, moves[:MOST][::-1], now, is_whole=len(moves) <= MOST, failures=failures)
 

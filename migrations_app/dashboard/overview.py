@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
 from django.contrib.admin import AdminSite
@@ -11,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.safestring import mark_safe
 
 from migrations_app import queries
 from migrations_app.clock import database_now
@@ -52,14 +52,15 @@ def _live(request: HttpRequest) -> Live:
 
 
 def _common(user: User, now: datetime, *, may_ask: bool) -> tuple[list[Fragment], dict[str, int]]:
-    """What all see who see the same teams, rendered once in MOVES_OVERVIEW_SECONDS: however many people look, it is
-    asked for once."""
+    """What all see who see the same teams, rendered once for all of them."""
 
-    def make() -> tuple[list[Fragment], dict[str, int]]:
+    def make() -> tuple[dict[str, str], dict[str, int]]:
         found, pressing = blocks(user, now, may_ask=may_ask)
-        return [replace(part, context={}, html=part.render()) for part in found], pressing
+        return {part.name: part.render() for part in found}, pressing
 
-    return shared(f"overview:{sight_of(user)}:{may_ask}:{timezone.get_current_timezone_name()}", make)
+    key = f"overview:{sight_of(user)}:{may_ask}:{timezone.get_current_timezone_name()}"
+    rendered, pressing = shared(key, make)
+    return [Fragment(name, "", {}, html=mark_safe(html)) for name, html in rendered.items()], pressing  # noqa: S308
 
 
 def _tab(pressing: dict[str, int], mine: int) -> tuple[str, str]:

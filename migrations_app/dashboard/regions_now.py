@@ -8,14 +8,16 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from django.contrib.auth.models import User
-from django.db.models import Count, Sum
 
 from migrations_app import alarms, workers
 from migrations_app.dashboard.display import badge, list_of
-from migrations_app.models import Alarm, AppMigration, Region, SourceReplica
+from migrations_app.dashboard.shared import shared
+from migrations_app.models import Alarm, Region
 from migrations_app.models.alarm import AlarmCode
+from migrations_app.models.selecting import one_of
 from migrations_app.models.source_replica import GIGABYTE
-from migrations_app.permissions import in_sight, sees_every_team, visible_apps
+from migrations_app.permissions import IN_SIGHT, seen_by, sees_every_team, sight_of
+from migrations_app.prepared import prepared
 from migrations_app.states import ACTIVE, REPLICA_OPEN, Status
 from migrations_app.units import size
 
@@ -110,26 +112,37 @@ class RegionNow:
 
 def regions_now(regions: Iterable[Region], viewer: User | None) -> list[RegionNow]:
     """For each of the regions, in their order."""
-    found = {region.pk: RegionNow(region, of_all=sees_every_team(viewer)) for region in regions}
-    apps = visible_apps(viewer).filter(region__in=found).order_by()
-    for pk, count in apps.values_list("region").annotate(Count("pk")):
-        found[pk].apps = count
-    begun = in_sight(AppMigration.objects.filter(status__in=UNDER_WAY), viewer).order_by()
-    for ends in begun.values_list("source_region", "dest_region"):
-        for pk in found.keys() & set(ends):
-            found[pk].moves += 1
-    kept = in_sight(SourceReplica.objects.filter(state__in=REPLICA_OPEN, region__in=found), viewer).order_by()
-    for pk, count, total in kept.values_list("region").annotate(Count("pk"), Sum("size_bytes")):
-        found[pk].replicas, found[pk].replica_bytes = count, total
-    _add_workers(found.values())
+    counts = shared(f"regions:{sight_of(viewer)}", lambda: _counts(viewer))
+    listening, of_all = workers.alive(), sees_every_team(viewer)
+    found = {}
+    for region in regions:
+        apps, moves, replicas, replica_bytes = counts.get(str(region.pk), (0, 0, 0, 0))
+        at_work = None if listening is None else listening[region.slug]
+        found[region.pk] = RegionNow(region, apps, moves, replicas, replica_bytes, at_work, of_all=of_all)
     add_alarms(found, viewer, alarms.now_open(viewer))
     return list(found.values())
 
 
-def _add_workers(found: Iterable[RegionNow]) -> None:
-    listening = workers.alive()
-    for now in found:
-        now.workers = None if listening is None else listening[now.region.slug]
+_COUNTS = f"""
+SELECT region.id,
+    (SELECT count(*) FROM migrations_app_app AS app WHERE app.region_id = region.id AND {IN_SIGHT}),
+    (SELECT count(*) FROM migrations_app_appmigration AS move JOIN migrations_app_app AS app ON app.id = move.app_id
+     WHERE region.id IN (move.source_region_id, move.dest_region_id)
+         AND move.status {one_of(UNDER_WAY)} AND {IN_SIGHT}),
+    kept.*
+FROM migrations_app_region AS region CROSS JOIN LATERAL (
+    SELECT count(*), coalesce(sum(size_bytes), 0)::bigint
+    FROM migrations_app_sourcereplica AS replica JOIN migrations_app_app AS app ON app.id = replica.app_id
+    WHERE replica.region_id = region.id AND replica.state {one_of(REPLICA_OPEN)} AND {IN_SIGHT}
+) AS kept
+"""  # noqa: S608
+
+
+def _counts(viewer: User | None) -> dict[str, list[int]]:
+    """By a region's key: apps, moves under way, open replicas, their bytes."""
+    with prepared() as cursor:
+        cursor.execute(_COUNTS, {"viewer": seen_by(viewer)})
+        return {str(pk): counts for pk, *counts in cursor.fetchall()}
 
 
 def add_alarms(found: Mapping[int, RegionNow], viewer: User | None, raised: Iterable[Alarm]) -> None:

@@ -9,14 +9,21 @@ from django.db.models.functions import Now
 from migrations_app import rules
 from migrations_app.models import names
 from migrations_app.models.region import Region
+from migrations_app.models.selecting import one_of, select
 from migrations_app.states import ACTIVE, REPLICA_OPEN, Kind
 from migrations_app.window import windows_meet
 
 MOVED_FIELDS = ("region", "database", "blobs", "program", "hostname", "port")
 
 
-_OF_REPLICA = ("app", "state", "migration", "region__slug", "wal_status", "problem_code")
+_OF_REPLICA = ("id", "app_id", "state", "migration_id", "region_id", "wal_status", "problem_code")
 """What the rules look at."""
+_FACTS = f"""
+FROM (VALUES (0)) AS one
+LEFT JOIN migrations_app_appmigration AS active ON active.app_id = %(app)s AND active.status {one_of(ACTIVE)}
+LEFT JOIN migrations_app_sourcereplica AS replica ON replica.app_id = %(app)s AND replica.state {one_of(REPLICA_OPEN)}
+LEFT JOIN migrations_app_region AS region ON region.id = replica.region_id
+"""
 
 
 class App(models.Model):
@@ -83,13 +90,21 @@ class App(models.Model):
     def move_facts(self, dest: Region, kind: Kind = Kind.MOVE) -> rules.MoveFacts:
         """What the rules on a move to `dest` look at, as it is now: of the one active move and the one open replica
         there can be, the fields they name."""
-        active = self.migrations.filter(status__in=ACTIVE).order_by().only("app", "status")
-        replica = self.source_replicas.filter(state__in=REPLICA_OPEN).order_by().select_related("region")
+        moves, replicas = self.migrations.model, self.source_replicas.model
+        [(active, replica, region)] = select(
+            _FACTS,
+            {"app": self.pk},
+            active=(moves, ("id", "app_id", "status")),
+            replica=(replicas, _OF_REPLICA),
+            region=(type(dest), ("id", "slug")),
+        )
+        if replica is not None:
+            replica.region = region
         return rules.MoveFacts(
             app=self,
             dest=dest,
             kind=kind,
-            active=next(iter(active), None),
+            active=active,
             windows_meet=self.region == dest or windows_meet(self.region.window, dest.window),
-            replica=next(iter(replica.only(*_OF_REPLICA)), None),
+            replica=replica,
         )

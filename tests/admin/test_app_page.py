@@ -13,6 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
+from migrations_app import queries
 from migrations_app.dashboard.charts import WIDTH
 from migrations_app.dashboard.display import page_of
 from migrations_app.dashboard.history import Map, map_of
@@ -50,7 +51,7 @@ def moved(app: App, dest: str, at: datetime, **fields: object) -> AppMigration:
 
 
 def the_map(app: App, now: datetime) -> Map:
-    return map_of(App.objects.get(pk=app.pk), now)
+    return map_of(App.objects.get(pk=app.pk), now, queries.every_region())
 
 
 def the_page(user: User, app: App) -> str:
@@ -122,7 +123,7 @@ def test_moves_that_ended_without_a_switch_are_marked_where_the_app_stayed(old: 
     rehearsed = on_paper.move(
         old, kind=Kind.REHEARSAL, strategy=Strategy.REHEARSAL, status=Status.COMPLETED, completed_at=now
     )
-    [mark] = map_of(old, now, [aborted, rehearsed]).attempts
+    [mark] = map_of(old, now, queries.every_region(), [aborted, rehearsed]).attempts
     assert (mark.href, mark.x) == (page_of(aborted), WIDTH)
     assert mark.y1 == mark.y2
     assert "aborted" in mark.text

@@ -10,12 +10,12 @@ from urllib.parse import parse_qsl
 import pytest
 from django.conf import LazySettings
 from django.contrib.auth.models import User
-from django.core.cache import cache
 from django.db.models.functions import Now
 from django.urls import reverse
 
-from migrations_app import actions
+from migrations_app import actions, bell
 from migrations_app.dashboard import overview_blocks
+from migrations_app.dashboard.shared import PREFIX
 from migrations_app.engine.reconciler import HEARTBEAT
 from migrations_app.models import App, AppMigration, Heartbeat, Region, SourceReplica, StepRun
 from migrations_app.states import RunStatus, Status
@@ -200,9 +200,16 @@ def test_who_has_no_role_is_told_so(shop: App) -> None:
 @pytest.fixture
 def kept(settings: LazySettings) -> Iterator[None]:
     settings.MOVES_OVERVIEW_SECONDS = 60
-    cache.clear()
+    forget()
     yield
-    cache.clear()
+    forget()
+
+
+def forget() -> None:
+    """What is kept in Redis."""
+    with bell.connect() as store:
+        for key in store.scan_iter(f"{PREFIX}*"):
+            store.delete(key)
 
 
 def test_the_teams_of_a_filter_are_kept_for_those_who_see_the_same(shop: App, operator: User, kept: None) -> None:
@@ -223,7 +230,7 @@ def test_what_is_kept_for_a_moment_is_for_those_who_see_the_same(shop: App, oper
     AppMigration.objects.filter(pk=move.pk).update(status=Status.HELD)
     colleague = person("vic", "Viewer", "team-a")
     assert "shop" in block(overview(colleague), "running"), "kept for all of the team"
-    cache.clear()
+    forget()
     assert "No move is running." in block(overview(colleague), "running")
 
 
