@@ -39,7 +39,7 @@ class Bounded(Paginator):
     @cached_property
     def count(self) -> int:
         rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
-        return rows.order_by()[:MOST_LISTED].count()
+        return rows.order_by().values("pk")[:MOST_LISTED].count()
 
     @property
     def counted(self) -> str:
@@ -96,8 +96,7 @@ class Lean(Drawn):
 
     def get_queryset(self, *args: Any, **kwargs: Any) -> QuerySet[Any]:
         rows = super().get_queryset(*args, **kwargs)
-        rows = rows.defer(*self.model_admin.list_defer).prefetch_related(*self.model_admin.list_prefetch)
-        return self.model_admin.beside(rows)
+        return rows.defer(*self.model_admin.list_defer).prefetch_related(*self.model_admin.list_prefetch)
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
@@ -125,10 +124,6 @@ class Listed(DrawnList):
     def list_title(self) -> str:
         """What the list is called on the pages."""
         return str(self.opts.verbose_name_plural).capitalize()
-
-    def beside(self, rows: QuerySet[Any]) -> QuerySet[Any]:
-        """With what the list and the file show of a row that is not its own."""
-        return rows
 
     def complete(self, request: HttpRequest, rows: list[Any]) -> None:
         """Gives the rows of a page what it shows of them and the query has not read."""
@@ -172,10 +167,14 @@ class Exported(Listed):
     csv_columns: dict[str, Callable[[Any], object]] = {}
     """The file's header, and what stands below it for a row."""
     file_prefetch: Iterable[str] = ()
-    """What the file shows of a row and the query of the list does not read."""
+    """What many rows of the file share."""
     formats = {"csv": "Export as CSV"}
     """By the last word of the file's address: what its link says."""
     content_types = {"csv": "text/csv; charset=utf-8"}
+
+    def for_file(self, rows: QuerySet[Any]) -> QuerySet[Any]:
+        """With what the file shows of a row, and the query of the list does not read."""
+        return rows.prefetch_related(*self.file_prefetch)
 
     @property
     def file_name(self) -> str:
@@ -211,7 +210,7 @@ class Exported(Listed):
         if kind not in self.formats:
             raise BadRequest(f"There is no format {kind}.")
         try:
-            rows = self.get_changelist_instance(request).queryset.prefetch_related(*self.file_prefetch)
+            rows = self.for_file(self.get_changelist_instance(request).queryset)
         except IncorrectLookupParameters as error:
             raise BadRequest("These are no filters of the list.") from error
         name = f"{self.file_name}-{timezone.localdate():%Y-%m-%d}.{kind}"

@@ -23,12 +23,12 @@ LAST_MOVES = 10
 _NO_WAY_BACK = "No way back is kept: no region has a replica of it."
 
 
-def about(app: App, viewer: User) -> dict[str, Any]:
+def about(app: App, viewer: User, regions: list[Region]) -> dict[str, Any]:
     """`sentences`, `tone`, `way_back` (as way_back.way_back() has it, and its `page`), `buttons`, `map`, its `last`
-    moves, and a `chart` of how long they blocked writes."""
+    moves, and a `chart` of how long they blocked writes. `regions` are all there are."""
     last = of_app(app, most=LAST_MOVES)
     now = database_now()
-    regions = queries.give_regions(last)
+    queries.give_regions(last, regions)
     history = map_of(app, now, regions, last)
     kept = history.kept_now
     return {

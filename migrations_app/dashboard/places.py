@@ -54,7 +54,7 @@ def navigation(request: HttpRequest) -> dict[str, SafeString]:
     front = reverse("admin:index")
     often, seldom = _of(request, _LISTS), _of(request, _SELDOM)
     shown = [Place("Overview", front, request.path == front), *often, *(place for place in seldom if place.is_here)]
-    return {"places": _items(shown), "more_places": _items([place._replace(is_here=False) for place in seldom])}
+    return {"places": _items(shown), "more_places": _items([Place(place.name, place.url, False) for place in seldom])}
 
 
 def _of(request: HttpRequest, lists: list[tuple[str, type[Model]]]) -> list[Place]:

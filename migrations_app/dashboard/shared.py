@@ -27,21 +27,33 @@ _away_until = 0.0
 
 
 class _Kept(NamedTuple):
-    """`is_young`: not older than MOVES_OVERVIEW_SECONDS; it is kept for twice as long."""
+    """`young_until`, by this process's clock: then it is as old as MOVES_OVERVIEW_SECONDS. Redis keeps it for twice as
+    long."""
 
     value: Any
-    is_young: bool
+    young_until: float
+
+    @property
+    def is_young(self) -> bool:
+        return time.monotonic() < self.young_until
+
+
+_here: dict[str, _Kept] = {}
+"""What this process has read last: it need not ask Redis again before that is old."""
+_MOST_HERE = 100
 
 
 def shared(key: str, make: Callable[[], Made]) -> Made:
     """What `make` made under this key in the last MOVES_OVERVIEW_SECONDS, or makes now: however many people look, the
-    database is asked once. While one request makes it anew, the others take what there was. Lists, numbers and texts:
-    what JSON can hold."""
+    database is asked once. While one request makes it anew, the others take what there was. Lists, numbers and texts,
+    as JSON has them; nobody changes them."""
     milliseconds = round(1000 * settings.MOVES_OVERVIEW_SECONDS)
     if not milliseconds:
         return make()
     name = f"{PREFIX}{key}"
-    kept = _ask(lambda store: _read(store, name, milliseconds))
+    kept = _here.get(name)
+    if kept is None or not kept.is_young:
+        kept = _ask(lambda store: _read(store, name, milliseconds))
     if kept and (kept.is_young or not _ask(lambda store: store.set(f"{name}-making", 1, nx=True, px=milliseconds))):
         value: Made = kept.value
         return value
@@ -55,10 +67,16 @@ def _read(store: redis.Redis, name: str, milliseconds: int) -> _Kept | None:
     asking.get(name)
     asking.pttl(name)
     signed, left = asking.execute()
+    if not signed:
+        return None
     try:
-        return _Kept(signing.loads(signed.decode(), salt=name), left > milliseconds) if signed else None
+        value = signing.loads(signed.decode(), salt=name)
     except signing.BadSignature:
         return None
+    if len(_here) >= _MOST_HERE:
+        _here.clear()
+    _here[name] = _Kept(value, time.monotonic() + (left - milliseconds) / 1000)
+    return _here[name]
 
 
 def _ask(question: Callable[[redis.Redis], Any]) -> Any:

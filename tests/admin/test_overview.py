@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 from django.urls import reverse
 
 from migrations_app import actions, bell
-from migrations_app.dashboard import overview_blocks
+from migrations_app.dashboard import overview_blocks, shared
 from migrations_app.dashboard.shared import PREFIX
 from migrations_app.engine.reconciler import HEARTBEAT
 from migrations_app.models import App, AppMigration, Heartbeat, Region, SourceReplica, StepRun
@@ -206,7 +206,8 @@ def kept(settings: LazySettings) -> Iterator[None]:
 
 
 def forget() -> None:
-    """What is kept in Redis."""
+    """What is kept here and in Redis."""
+    shared._here.clear()
     with bell.connect() as store:
         for key in store.scan_iter(f"{PREFIX}*"):
             store.delete(key)
