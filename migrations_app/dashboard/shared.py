@@ -70,7 +70,7 @@ def _read(store: redis.Redis, name: str, milliseconds: int) -> _Kept | None:
     if not signed:
         return None
     try:
-        value = signing.loads(signed.decode(), salt=name)
+        value = signing.loads(signed.decode(errors="replace"), salt=name)
     except signing.BadSignature:
         return None
     if len(_here) >= _MOST_HERE:
