@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.db.models import QuerySet
 
 from migrations_app.engine.reconciler import HEARTBEAT
-from migrations_app.models import Alarm, AppMigration
+from migrations_app.models import Alarm, AppMigration, Region
 from migrations_app.models.alarm import AlarmCode
 from migrations_app.models.selecting import select
 from migrations_app.permissions import IN_SIGHT, in_sight, seen_by, sees_every_team
@@ -20,7 +20,8 @@ _OPEN = f"""
 FROM migrations_app_alarm AS alarm
 LEFT JOIN migrations_app_appmigration AS move ON move.id = alarm.migration_id
 LEFT JOIN migrations_app_app AS app ON app.id = move.app_id
-WHERE alarm.ended_at IS NULL AND {IN_SIGHT} ORDER BY alarm.since DESC, alarm.id DESC
+WHERE alarm.ended_at IS NULL AND {IN_SIGHT} AND (%(region)s::bigint IS NULL OR alarm.region_id = %(region)s)
+ORDER BY alarm.since DESC, alarm.id DESC
 """
 _LAST_HEARD = "SELECT clock_timestamp(), (SELECT at FROM migrations_app_heartbeat WHERE name = %s)"
 
@@ -32,9 +33,10 @@ def in_sight_of(viewer: User | None) -> QuerySet[Alarm]:
     return Alarm.objects.filter(migration__in=in_sight(AppMigration.objects.all(), viewer))
 
 
-def now_open(viewer: User | None) -> list[Alarm]:
-    """What is wrong now, the newest first; before all, if so, that nobody is there to see it (not a row)."""
-    found = select(_OPEN, {"viewer": seen_by(viewer)}, alarm=Alarm)
+def now_open(viewer: User | None, region: Region | None = None) -> list[Alarm]:
+    """What is wrong now, everywhere or in a region, the newest first; before all, if so, that nobody is there to see it
+    (not a row)."""
+    found = select(_OPEN, {"viewer": seen_by(viewer), "region": region and region.pk}, alarm=Alarm)
     return [*silence(), *(alarm for (alarm,) in found)]
 
 

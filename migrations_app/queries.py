@@ -12,7 +12,7 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
-from django.db.models import Case, Count, Max, Min, Prefetch, Q, QuerySet, When, Window
+from django.db.models import Case, Count, Max, Min, Q, QuerySet, When, Window
 
 from migrations_app import approvals, rules
 from migrations_app.clock import database_now
@@ -20,7 +20,7 @@ from migrations_app.errors import Blocker, InvalidInput, NotFound
 from migrations_app.models import App, AppMigration, Approval, AuditEvent, Region, SourceReplica, StepRun
 from migrations_app.models.app_migration import LONG_FIELDS
 from migrations_app.models.names import SLUG
-from migrations_app.models.selecting import select
+from migrations_app.models.selecting import one_of, select
 from migrations_app.permissions import IN_SIGHT, Verb, can, in_sight, seen_by, visible_apps
 from migrations_app.states import (
     ACTIVE,
@@ -149,24 +149,43 @@ def moves(
     return rows
 
 
+_ACTIVE = f"""
+FROM migrations_app_appmigration AS move
+JOIN migrations_app_app AS app ON app.id = move.app_id
+LEFT JOIN LATERAL (
+    SELECT * FROM migrations_app_steprun AS run
+    WHERE run.migration_id = move.id AND run.ended_at IS NULL ORDER BY run.id DESC LIMIT 1
+) AS run ON true
+WHERE move.status {one_of(ACTIVE)} AND {IN_SIGHT} ORDER BY move.initiated_at
+"""  # noqa: S608
+_OF_ACTIVE = (
+    *("id", "app_id", "kind", "strategy", "status", "current_step", "ends_as", "reverses_id"),
+    *("source_region_id", "dest_region_id", "initiated_at", "not_before", "pivot_at", "estimate"),
+    *("writes_blocked_at", "writes_unblocked_at", "step_started_at"),
+    *("retry_count", "next_try_at", "last_error"),
+)
+_OF_RUN = tuple(field.attname for field in StepRun._meta.concrete_fields if field.name != "acts")
+
+
 def active_moves(*, viewer: User | None) -> list[AppMigration]:
-    """Every move that is not over, the longest under way first; open_run() of each costs no query. They lack their
+    """Every move that is not over, the longest under way first, with what tells where it stands. They lack their
     regions: give_regions()."""
-    going_on = StepRun.objects.filter(ended_at__isnull=True).defer("acts").order_by("id")
-    return list(
-        in_sight(AppMigration.objects.all(), viewer)
-        .filter(status__in=ACTIVE)
-        .select_related("app")
-        .defer("facts", "preflight", "verification")
-        .prefetch_related(Prefetch("step_runs", queryset=going_on, to_attr="open_runs"))
-        .order_by("initiated_at")
+    found = select(
+        _ACTIVE,
+        {"viewer": seen_by(viewer)},
+        move=(AppMigration, _OF_ACTIVE),
+        app=(App, ("id", "slug")),
+        run=(StepRun, _OF_RUN),
     )
+    for row, app, run in found:
+        row.app, row.open_run = app, run
+    return [row for row, *_ in found]
 
 
 def open_run(row: AppMigration) -> StepRun | None:
     """The attempt that goes on, or waits; of a move from active_moves()."""
-    runs: list[StepRun] = row.open_runs  # type: ignore[attr-defined]
-    return runs[-1] if runs else None
+    run: StepRun | None = row.open_run  # type: ignore[attr-defined]
+    return run
 
 
 def stopped_at(held: Iterable[AppMigration]) -> dict[UUID, datetime]:

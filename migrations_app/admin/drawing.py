@@ -4,8 +4,9 @@ the same for a column, they took half of a page's time. What they say is the sam
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache, cached_property, partial
+from functools import cache, cached_property, lru_cache, partial
 from typing import Any
+from urllib.parse import quote_plus
 
 from django.contrib.admin.templatetags.admin_list import result_headers
 from django.contrib.admin.utils import display_for_field, display_for_value
@@ -28,6 +29,20 @@ class Drawn(ChangeList):
 
     def url_for_result(self, result: Any) -> str:
         return page_of(result)
+
+    def get_query_string(self, new_params: Any = None, remove: Any = None) -> str:
+        removed = tuple(remove or ())
+        params = {name: value for name, value in self.filter_params.items() if not name.startswith(removed)}
+        for name, value in (new_params or {}).items():
+            if value is None:
+                params.pop(name, None)
+            else:
+                params[name] = value
+        return "?" + "&".join(
+            f"{_quoted(name)}={_quoted(str(one))}"
+            for name, value in sorted(params.items())
+            for one in (value if isinstance(value, (list, tuple)) else [value])
+        )
 
     @property
     def drawn_headers(self) -> SafeString:
@@ -112,6 +127,7 @@ def _header(header: dict[str, Any]) -> str:
     )
 
 
+_quoted = lru_cache(maxsize=1000)(quote_plus)
 _icon = cache(partial(display_for_value, empty_value_display="", boolean=True))
 
 

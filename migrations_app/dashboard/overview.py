@@ -19,7 +19,7 @@ from migrations_app.dashboard.live import Fragment, Live
 from migrations_app.dashboard.overview_blocks import MOST, blocks, fragment
 from migrations_app.dashboard.shared import shared
 from migrations_app.dashboard.viewer import user_of
-from migrations_app.dashboard.waiting import in_turn, rows_of
+from migrations_app.dashboard.waiting import in_turn, line
 from migrations_app.permissions import Verb, can, sight_of
 
 
@@ -45,8 +45,7 @@ def _live(request: HttpRequest) -> Live:
     asked = queries.open_approvals(viewer=user)
     queries.give_regions(approval.migration for approval in asked)
     waiting = in_turn([approval for approval in asked if approval.expires_at > now], user)
-    own = fragment("waiting", waiting[:MOST], len(waiting), may_ask=may_ask)
-    own.context["rows"] = rows_of(waiting[:MOST])
+    own = fragment("waiting", map(line, waiting[:MOST]), len(waiting), may_ask=may_ask)
     mine = sum(one.is_mine for one in waiting)
     return Live([*common, own], *_tab(pressing, mine), reverse("admin:overview_live"))
 

@@ -14,7 +14,7 @@ from migrations_app.dashboard.alarm_rows import alarm_row
 from migrations_app.dashboard.display import badge, page_of, size
 from migrations_app.dashboard.live import Fragment
 from migrations_app.dashboard.regions_now import UNDER_WAY, RegionNow, add_alarms
-from migrations_app.dashboard.running import running
+from migrations_app.dashboard.running import line, running
 from migrations_app.dashboard.standing import writes_of
 from migrations_app.dashboard.way_back import badge_of_replica, behind
 from migrations_app.models import Alarm, AppMigration, Region, SourceReplica
@@ -44,7 +44,7 @@ def blocks(viewer: User, now: datetime, *, may_ask: bool) -> tuple[list[Fragment
     found: list[tuple[str, list[Any], int]] = [
         ("alarms", [alarm_row(alarm) for alarm in wrong[:MOST]], len(wrong)),
         ("held", _held_rows(held), len(held)),
-        ("running", [running(move, now) for move in at_work[:MOST]], len(at_work)),
+        ("running", [line(running(move, now)) for move in at_work[:MOST]], len(at_work)),
         ("scheduled", [_scheduled(move, now) for move in queued[:FEW]], len(queued)),
         ("replicas", [_replica(replica, now) for replica in replicas], kept),
         ("regions", _regions(viewer, places, moves, wrong), len(places)),

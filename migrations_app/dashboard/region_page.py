@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib.auth.models import User
 
 from migrations_app import queries
-from migrations_app.dashboard.display import list_of, page_of
+from migrations_app.dashboard.display import joined, link, list_of
 from migrations_app.dashboard.last_moves import blocked_chart, move_rows, of_region
 from migrations_app.dashboard.regions_now import regions_now
 from migrations_app.models import App, AppMigration, Region, SourceReplica
@@ -33,8 +33,9 @@ _ENDS = ("id", "source_region_id", "dest_region_id")
 
 
 def about(region: Region, viewer: User) -> dict[str, Any]:
-    """`now` (a RegionNow), `tone`, `sees_all`, `apps_there` and `replicas_there` (the first), `active` moves from and
-    to it, its `last` moves, a `chart` of how long they blocked writes, and addresses of the lists that have all."""
+    """`now` (a RegionNow), `tone`, `sees_all`, `apps_there` and `replicas_there` (the first, `…_named` of them),
+    `active` moves from and to it, its `last` moves, a `chart` of how long they blocked writes, and addresses of the
+    lists that have all."""
     [now] = regions_now([region], viewer)
     here = {"region": region.pk, "viewer": seen_by(viewer), "most": MOST_SHOWN}
     apps = select(_APPS, here, app=(App, ("id", "slug")))
@@ -45,11 +46,14 @@ def about(region: Region, viewer: User) -> dict[str, Any]:
         "now": now,
         "tone": now.tone,
         "sees_all": sees_every_team(viewer),
-        "apps_there": [{"name": app.slug, "url": page_of(app)} for (app,) in apps],
+        "apps_there": joined(f"<li>{link(app)}</li>" for (app,) in apps),
+        "apps_named": len(apps),
         "apps_url": list_of(App, region__id__exact=region.pk),
-        "replicas_there": [
-            {"app": app, "url": page_of(replica), "lives_in": move.dest_region} for replica, move, app in kept
-        ],
+        "replicas_there": joined(
+            f"<li>{link(replica, app.slug)} <small>lives in {move.dest_region}</small></li>"
+            for replica, move, app in kept
+        ),
+        "replicas_named": len(kept),
         "replicas_url": list_of(SourceReplica, region__id__exact=region.pk, state__in=",".join(sorted(REPLICA_OPEN))),
         "active": move_rows(active, with_app=True),
         "last": move_rows(last[:_LISTED], with_app=True),

@@ -119,7 +119,8 @@ def regions_now(regions: Iterable[Region], viewer: User | None) -> list[RegionNo
         apps, moves, replicas, replica_bytes = counts.get(str(region.pk), (0, 0, 0, 0))
         at_work = None if listening is None else listening[region.slug]
         found[region.pk] = RegionNow(region, apps, moves, replicas, replica_bytes, at_work, of_all=of_all)
-    add_alarms(found, viewer, alarms.now_open(viewer))
+    alone = region if len(found) == 1 else None
+    add_alarms(found, viewer, alarms.now_open(viewer, alone))
     return list(found.values())
 
 

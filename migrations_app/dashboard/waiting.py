@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from django.contrib.auth.models import User
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 
 from migrations_app.dashboard.buttons import address_of
 from migrations_app.dashboard.consent import asked_by
-from migrations_app.dashboard.display import ago, escaped, joined, left, page_of
+from migrations_app.dashboard.display import ago, escaped, left, page_of
 from migrations_app.models import Approval
 from migrations_app.permissions import Verb, can
 from migrations_app.states import STARTS
@@ -35,12 +35,9 @@ def in_turn(found: list[Approval], user: User) -> list[Waiting]:
     return sorted(rows, key=lambda row: (not row.is_mine, not row.is_own))
 
 
-def rows_of(waiting: list[Waiting]) -> SafeString:
-    """The list's lines, written without a template: it is asked for every two seconds by all who look."""
-    return joined([_row(*row) for row in waiting])
-
-
-def _row(approval: Approval, is_mine: bool, is_own: bool) -> str:
+def line(waiting: Waiting) -> SafeString:
+    """Written without a template: the list is asked for every two seconds by all who look."""
+    approval, is_mine, is_own = waiting
     move, reason = approval.migration, approval.reason
     what = move.kind if approval.act in STARTS else approval.act
     short = reason if len(reason) <= _LONGEST else f"{reason[: _LONGEST - 1]}…"
@@ -51,7 +48,7 @@ def _row(approval: Approval, is_mine: bool, is_own: bool) -> str:
     elif is_own:
         aside = '<span class="quiet to-the-end">you asked for it</span>'
     times = f"Asked {ago(approval.requested_at)} ago, to be decided within {left(approval.expires_at)}."
-    return (
+    return mark_safe(  # noqa: S308
         f'<li id="waiting-{approval.pk}" data-row{_MINE if is_mine else ""}><p class="line-head">'
         f'<a href="{page_of(move)}">{escaped(move)}</a> <span class="quiet">{what}</span> {aside}</p>'
         f'<p class="line-text">{escaped(asked_by(approval))}: {escaped(short)} <small>{times}</small></p></li>'

@@ -8,7 +8,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
 from django.contrib.auth.models import User
+from django.test import RequestFactory
 
 from migrations_app import spreadsheet
 from migrations_app.admin import listing
@@ -189,3 +192,17 @@ def test_what_there_was_is_there_to_be_asked_for(move: AppMigration, operator: U
     assert "Nothing waits for approval." in the_list(operator, "approval")
     assert "None is like that." not in the_list(operator, "approval", state="all")
     assert "shop" in the_list(operator, "sourcereplica")
+
+
+def test_addresses_of_filters_are_djangos(move: AppMigration, operator: User) -> None:
+    request = RequestFactory().get("/", {"status__in": "held,running", "kind__exact": "move", "q": "a b&c=ü"})
+    request.user = operator
+    listed = admin.site._registry[AppMigration].get_changelist_instance(request)
+    changes: list[tuple[Any, Any]] = [
+        (None, None),
+        ({"o": "-1.2", "kind__exact": None}, ["status"]),
+        ({"is_open": True, "n": 3, "several": ["x", "ü"]}, ["status", "app"]),
+        ({"never": None}, []),
+    ]
+    for new, remove in changes:
+        assert listed.get_query_string(new, remove) == ChangeList.get_query_string(listed, new, remove)
