@@ -22,13 +22,16 @@ class Words(Func):
         """The condition that each word of `searched` begins one of them; it has one at least. Of what is joined, such
         as shop-12, all but the end are whole words: of those the index reads only what the rarest of them leaves.
 
-        What has the words contains them too: where the database goes through the rows, in their order, because very
-        many have the words, it looks for that first. To take a row apart into words takes five times as long."""
-        query = " & ".join(word for joined in searched.split() for word in _asked(parts_of(joined)))
+        What has a word contains it too: where the database goes through the rows, in their order, because very many
+        have it, it looks for that first. To take a row apart into words takes ten times as long. What is joined is
+        rare; the index finds it, and nothing is gone through."""
+        terms = [parts_of(joined) for joined in searched.split()]
+        query = " & ".join(word for parts in terms for word in _asked(parts))
         found = Q(SearchVectorExact(self, SearchQuery(query, config="simple", search_type="raw")))
-        text = _Text(*self.source_expressions)
-        for part in parts_of(searched):
-            found &= Q(GreaterThan(StrIndex(text, Lower(Value(part))), 0))
+        words = [parts[0] for parts in terms if len(parts) == 1]
+        if words:
+            longest = Lower(Value(max(words, key=len)))
+            found &= Q(GreaterThan(StrIndex(_Text(*self.source_expressions), longest), 0))
         return found
 
 
