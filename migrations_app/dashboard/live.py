@@ -38,7 +38,8 @@ class Fragment:
     tag: str = "div"
     group: str = ""
     html: SafeString | None = None
-    """Its inside, where it has been rendered already."""
+    """Its inside, where it has been rendered already, and then `digest` is digest_of() that."""
+    digest: str = ""
 
     def render(self) -> SafeString:
         return render_to_string(self.template, self.context) if self.html is None else self.html
@@ -64,7 +65,8 @@ class Live:
 
     def cursor(self) -> str:
         """A digest for each fragment, in their order."""
-        return ".".join(_digest(html) for html in self.rendered())
+        parts = zip(self.fragments, self.rendered(), strict=True)
+        return ".".join(fragment.digest or digest_of(html) for fragment, html in parts)
 
 
 def page(request: HttpRequest, template: str, live: Live, context: dict[str, Any]) -> TemplateResponse:
@@ -113,5 +115,5 @@ def _element(fragment: Fragment, html: SafeString, *, swap: bool = False) -> Saf
     return markup('<{0} id="f-{1}"{2}>{3}</{0}>', fragment.tag, fragment.name, attribute, html)
 
 
-def _digest(html: str) -> str:
+def digest_of(html: str) -> str:
     return blake2b(_TICKING.sub(r"\1", html).encode(), digest_size=5).hexdigest()

@@ -15,7 +15,7 @@ from django.utils.safestring import mark_safe
 from migrations_app import queries
 from migrations_app.clock import database_now
 from migrations_app.dashboard import live
-from migrations_app.dashboard.live import Fragment, Live
+from migrations_app.dashboard.live import Fragment, Live, digest_of
 from migrations_app.dashboard.overview_blocks import MOST, blocks, fragment
 from migrations_app.dashboard.shared import shared
 from migrations_app.dashboard.viewer import user_of
@@ -53,13 +53,13 @@ def _live(request: HttpRequest) -> Live:
 def _common(user: User, now: datetime, *, may_ask: bool) -> tuple[list[Fragment], dict[str, int]]:
     """What all see who see the same teams, rendered once for all of them."""
 
-    def make() -> tuple[dict[str, str], dict[str, int]]:
+    def make() -> tuple[list[tuple[str, str, str]], dict[str, int]]:
         found, pressing = blocks(user, now, may_ask=may_ask)
-        return {part.name: part.render() for part in found}, pressing
+        return [(part.name, html := part.render(), digest_of(html)) for part in found], pressing
 
     key = f"overview:{sight_of(user)}:{may_ask}:{timezone.get_current_timezone_name()}"
     rendered, pressing = shared(key, make)
-    return [Fragment(name, "", {}, html=mark_safe(html)) for name, html in rendered.items()], pressing  # noqa: S308
+    return [Fragment(name, "", {}, html=mark_safe(html), digest=digest) for name, html, digest in rendered], pressing  # noqa: S308
 
 
 def _tab(pressing: dict[str, int], mine: int) -> tuple[str, str]:

@@ -20,6 +20,8 @@ Made = TypeVar("Made")
 
 PREFIX = "shared-"
 """Of the keys in Redis."""
+_NEVER_OLDER_SECONDS = 300
+"""Whatever Redis says of its age, and however far the clocks of machines are apart."""
 _LOOK_AGAIN_SECONDS = 5.0
 """Redis that is away is left alone for so long: a page does not wait for it each time."""
 
@@ -70,7 +72,7 @@ def _read(store: redis.Redis, name: str, milliseconds: int) -> _Kept | None:
     if not signed:
         return None
     try:
-        value = signing.loads(signed.decode(errors="replace"), salt=name)
+        value = signing.loads(signed.decode(errors="replace"), salt=name, max_age=_NEVER_OLDER_SECONDS)
     except signing.BadSignature:
         return None
     if len(_here) >= _MOST_HERE:

@@ -11,7 +11,7 @@ from migrations_app.dashboard.buttons import address_of
 from migrations_app.dashboard.consent import asked_by
 from migrations_app.dashboard.display import ago, escaped, left, page_of
 from migrations_app.models import Approval
-from migrations_app.permissions import Verb, can
+from migrations_app.permissions import Verb, can, sees
 from migrations_app.states import STARTS
 
 _LONGEST = 160
@@ -28,10 +28,10 @@ class Waiting(NamedTuple):
 
 def in_turn(found: list[Approval], user: User) -> list[Waiting]:
     """What the user may decide on first; then what they asked for; then the rest."""
-    rows = []
+    rows, may_approve = [], can(user, Verb.APPROVE)
     for approval in found:
         is_own = approval.requested_by_id == user.pk
-        rows.append(Waiting(approval, not is_own and can(user, Verb.APPROVE, approval.migration), is_own))
+        rows.append(Waiting(approval, may_approve and not is_own and sees(user, approval.migration), is_own))
     return sorted(rows, key=lambda row: (not row.is_mine, not row.is_own))
 
 

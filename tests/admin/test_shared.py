@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from datetime import timedelta
 from itertools import count
 
 import pytest
+import time_machine
 from django.conf import LazySettings
+from django.core import signing
+from django.utils import timezone
 
 from migrations_app import bell
 from migrations_app.dashboard import shared as module
@@ -84,7 +88,9 @@ def test_who_writes_redis_has_no_say_in_it() -> None:
     shared(KEY, make)
     with bell.connect() as store:
         of_another_key = store.get(f"{PREFIX}{KEY}")
-        for forged in (b"[666]", b"nonsense", b"\xff", b"x" + of_another_key):
+        with time_machine.travel(timezone.now() - timedelta(hours=1)):
+            of_an_hour_ago = signing.dumps([1], salt=f"{PREFIX}{KEY}").encode()
+        for forged in (b"[666]", b"nonsense", b"\xff", b"x" + of_another_key, of_an_hour_ago):
             store.set(f"{PREFIX}{KEY}", forged, px=120_000)
             another_process()
             assert shared(KEY, lambda: "made") == "made", forged
