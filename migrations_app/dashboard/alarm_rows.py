@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from migrations_app.dashboard.display import page_at, page_of
+from migrations_app.dashboard.display import list_of, page_at, page_of
 from migrations_app.models import Alarm, AppMigration, Region, SourceReplica, Subscription
 
 _ABOUT: dict[str, type[SourceReplica | Subscription]] = {"replica": SourceReplica, "subscription": Subscription}
+
+_ALIKE = 3
 
 
 class Subject(NamedTuple):
@@ -28,7 +32,21 @@ def subject_of(alarm: Alarm) -> Subject | None:
     return None
 
 
-def alarm_row(alarm: Alarm) -> dict[str, Any]:
-    """`alarm, page`: of its subject, or its own; none of what is never a row."""
+def alarm_rows(alarms: Iterable[Alarm]) -> list[dict[str, Any]]:
+    """Those of a code together: when a region is away its replicas all say so, and what else is wrong has to be seen.
+    Of each the first _ALIKE; the last of them tells how many `more` there are, and where (`more_url`). `alarm, page`:
+    of its subject, or its own; none of what is never a row."""
+    of_code: dict[str, list[Alarm]] = defaultdict(list)
+    for alarm in alarms:
+        of_code[alarm.code].append(alarm)
+    rows = []
+    for code, alike in of_code.items():
+        rows += [_row(alarm) for alarm in alike[:_ALIKE]]
+        if len(alike) > _ALIKE:
+            rows[-1] |= {"more": len(alike) - _ALIKE, "more_url": list_of(Alarm, code__exact=code)}
+    return rows
+
+
+def _row(alarm: Alarm) -> dict[str, Any]:
     subject = subject_of(alarm)
     return {"alarm": alarm, "page": subject.url if subject else page_of(alarm) if alarm.pk else ""}

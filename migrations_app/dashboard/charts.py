@@ -16,7 +16,7 @@ from typing import NamedTuple
 from django.utils import timezone
 from django.utils.safestring import SafeString
 
-from migrations_app.dashboard.display import clock, escaped, joined, markup, moment
+from migrations_app.dashboard.display import Moments, clock, escaped, joined, markup
 from migrations_app.dashboard.shapes import leading, path, rect
 from migrations_app.units import size, span
 
@@ -97,12 +97,16 @@ class Chart:
         return sorted((Point(*point) for point in self.points), key=lambda point: point.at)
 
     @cached_property
+    def _moments(self) -> Moments:
+        return Moments()
+
+    @cached_property
     def description(self) -> str:
         """What the drawing shows, in a sentence."""
         points = self.sorted_points
         values = [point.value for point in points]
         return (
-            f"{len(points)} values from {moment(points[0].at)} to {moment(points[-1].at)}: "
+            f"{len(points)} values from {self._moments[points[0].at]} to {self._moments[points[-1].at]}: "
             f"the least {self.written(min(values))}, the greatest {self.written(max(values))}, "
             f"the last {self.written(values[-1])}."
         )
@@ -150,7 +154,7 @@ class Chart:
         for place, point in enumerate(points):
             y = self._y(point.value)
             x = slot * (place + 0.5) - wide / 2 if self.bars else self._x(point.at)
-            text = f"{point.name}, {moment(point.at)}: " if point.name else f"{moment(point.at)}: "
+            text = f"{point.name}, {self._moments[point.at]}: " if point.name else f"{self._moments[point.at]}: "
             text += self.written(point.value)
             marks.append(Mark(round(x, 1), round(y, 1), round(wide, 1), round(HEIGHT - y, 1), point.href, text))
         return marks
@@ -189,7 +193,7 @@ class Chart:
     def rows(self) -> list[Row]:
         """The table, the newest first."""
         return [
-            Row(clock(point.at), point.name, self.written(point.value), point.href)
+            Row(clock(point.at, self._moments[point.at]), point.name, self.written(point.value), point.href)
             for point in reversed(self.sorted_points)
         ]
 

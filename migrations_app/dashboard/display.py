@@ -94,6 +94,14 @@ def moment(at: datetime | None) -> str:
     return f"{_written(local)} {local.tzname()}"
 
 
+class Moments(dict[datetime, str]):
+    """moment() of each time that is asked for, written once: what is drawn stands in a table as well."""
+
+    def __missing__(self, at: datetime) -> str:
+        self[at] = moment(at)
+        return self[at]
+
+
 def _written(at: datetime) -> str:
     """To the second. strftime() takes five times as long, and a page has a hundred times."""
     return at.isoformat(" ", "seconds")[:19]

@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 
 from migrations_app import queries
 from migrations_app.dashboard.charts import WIDTH, axis_times
-from migrations_app.dashboard.display import clock, escaped, joined, link, moment, page_of, route
+from migrations_app.dashboard.display import Moments, clock, escaped, joined, link, moment, page_of, route
 from migrations_app.dashboard.shapes import leading, path, rect
 from migrations_app.models import App, AppMigration, Region, SourceReplica
 from migrations_app.models.selecting import select
@@ -136,6 +136,10 @@ class Map:
         """Where the lines between the lanes are."""
         return [LANE * number for number in range(len(self.regions) + 1)]
 
+    @cached_property
+    def _moments(self) -> Moments:
+        return Moments()
+
     @property
     def times(self) -> list[str]:
         return axis_times(self._first, self.now)
@@ -149,7 +153,7 @@ class Map:
                 stay.since,
                 stay.until,
                 BAR,
-                f"Lived in {stay.region} {_from_to(stay.since, stay.until, self.now)}",
+                f"Lived in {stay.region} {self._from_to(stay.since, stay.until)}",
                 page_of(stay.by) if stay.by else None,
             )
             for stay in self.stays
@@ -164,7 +168,7 @@ class Map:
                 replica.created_at,
                 _end(replica),
                 BAR - 6,
-                f"Replica in {move.source_region} {_from_to(replica.created_at, _end(replica), self.now)}: "
+                f"Replica in {move.source_region} {self._from_to(replica.created_at, _end(replica))}: "
                 f"{replica.get_state_display().lower()}",
                 page_of(replica),
             )
@@ -178,7 +182,7 @@ class Map:
                 round(self._x(_switched(move)), 1),
                 self._middle(move.source_region),
                 self._middle(move.dest_region),
-                f"{move.get_kind_display()} {route(move)}, switched {moment(_switched(move))}",
+                f"{move.get_kind_display()} {route(move)}, switched {self._moments[_switched(move)]}",
                 page_of(move),
             )
             for move in self.moves
@@ -223,8 +227,8 @@ class Map:
     def table(self) -> SafeString:
         """The inside of its body."""
         rows = [
-            f'<tr><td>{escaped(row.what)}</td><td>{row.region}</td><td class="time">{clock(row.since)}</td>'
-            f'<td class="time">{clock(row.until) if row.until else "now"}</td><td>{row.long}</td>'
+            f'<tr><td>{escaped(row.what)}</td><td>{row.region}</td><td class="time">{self._clock(row.since)}</td>'
+            f'<td class="time">{self._clock(row.until) if row.until else "now"}</td><td>{row.long}</td>'
             f"<td>{row.more}</td></tr>"
             for row in self.rows
         ]
@@ -233,7 +237,7 @@ class Map:
     @cached_property
     def description(self) -> str:
         """The map in a sentence."""
-        stays = "; ".join(f"{stay.region} from {moment(stay.since)}" for stay in self.stays[-5:])
+        stays = "; ".join(f"{stay.region} from {self._moments[stay.since]}" for stay in self.stays[-5:])
         return f"{len(self.stays)} stays, the last ones: {stays}. {len(self.replicas)} replicas."
 
     @property
@@ -277,6 +281,14 @@ class Map:
         top = self._middle(region) - height / 2
         return Bar(round(left, 1), top, round(width, 1), height, text, href, until is None)
 
+    def _from_to(self, since: datetime, until: datetime | None) -> str:
+        if until is None:
+            return f"since {self._moments[since]}, for {span((self.now - since).total_seconds())}"
+        return f"from {self._moments[since]} to {self._moments[until]}, for {span((until - since).total_seconds())}"
+
+    def _clock(self, at: datetime) -> str:
+        return clock(at, self._moments[at])
+
     def _middle(self, region: Region) -> float:
         return LANE * ([lane.pk for lane in self.regions].index(region.pk) + 0.5)
 
@@ -309,9 +321,3 @@ def _switched(move: AppMigration) -> datetime:
 
 def _end(replica: SourceReplica) -> datetime | None:
     return None if replica.state in REPLICA_OPEN else replica.ended_at or replica.created_at
-
-
-def _from_to(since: datetime, until: datetime | None, now: datetime) -> str:
-    if until is None:
-        return f"since {moment(since)}, for {span((now - since).total_seconds())}"
-    return f"from {moment(since)} to {moment(until)}, for {span((until - since).total_seconds())}"

@@ -10,7 +10,7 @@ from typing import Any
 from django.contrib.auth.models import User
 
 from migrations_app import alarms, approvals, queries, workers
-from migrations_app.dashboard.alarm_rows import alarm_row
+from migrations_app.dashboard.alarm_rows import alarm_rows
 from migrations_app.dashboard.display import badge, page_of, size
 from migrations_app.dashboard.live import Fragment
 from migrations_app.dashboard.regions_now import UNDER_WAY, RegionNow, add_alarms
@@ -42,7 +42,7 @@ def blocks(viewer: User, now: datetime, *, may_ask: bool) -> tuple[list[Fragment
     queued = [move for move in moves if move.status == Status.QUEUED]
     replicas, kept = queries.ways_back(viewer=viewer, now=now, most=FEW)
     found: list[tuple[str, list[Any], int]] = [
-        ("alarms", [alarm_row(alarm) for alarm in wrong[:MOST]], len(wrong)),
+        ("alarms", alarm_rows(wrong)[:MOST], len(wrong)),
         ("held", _held_rows(held), len(held)),
         ("running", [line(running(move, now)) for move in at_work[:MOST]], len(at_work)),
         ("scheduled", [_scheduled(move, now) for move in queued[:FEW]], len(queued)),

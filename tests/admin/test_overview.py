@@ -17,7 +17,8 @@ from migrations_app import actions, bell
 from migrations_app.dashboard import overview_blocks, shared
 from migrations_app.dashboard.shared import PREFIX
 from migrations_app.engine.reconciler import HEARTBEAT
-from migrations_app.models import App, AppMigration, Heartbeat, Region, SourceReplica, StepRun
+from migrations_app.models import Alarm, App, AppMigration, Heartbeat, Region, SourceReplica, StepRun
+from migrations_app.models.alarm import AlarmCode
 from migrations_app.states import RunStatus, Status
 from tests import on_paper
 from tests.admin.pages import page
@@ -166,6 +167,21 @@ def test_more_leads_to_just_those(
     html = page(operator, "migrations_app_appmigration_changelist", **dict(parse_qsl(more[2]))).content.decode()
     assert [f">one-{number}<" in html for number in range(4)] == [True] * 4
     assert ">another<" not in html
+
+
+def test_alarms_of_a_kind_do_not_hide_the_others(operator: User) -> None:
+    for number in range(5):
+        Alarm.objects.create(code=AlarmCode.REPLICA_LAGS, about=f"replica {number}", sentence=f"Number {number} lags.")
+    Alarm.objects.create(code=AlarmCode.REDIS_AWAY, about="redis", sentence="Redis is away.")
+    Heartbeat.objects.create(name=HEARTBEAT)
+    html = block(overview(operator), "alarms")
+    assert ">6 alarms<" in html
+    assert re.findall(r"Number \d|Redis", html) == ["Redis", "Number 4", "Number 3", "Number 2"]
+    more = re.search(r'<a href="([^"?]*)\?([^"]*)">2 more like this</a>', html)
+    assert more is not None
+    listed = page(operator, "migrations_app_alarm_changelist", **dict(parse_qsl(more[2]))).content.decode()
+    assert [f"Number {number} lags." in listed for number in range(5)] == [True] * 5
+    assert "Redis is away." not in listed
 
 
 def test_without_regions_nobody_is_led_where_they_may_not_go(operator: User) -> None:
