@@ -30,7 +30,7 @@ from tests.test_states import ALLOWED
 
 EXAMPLES = int(os.environ.get("LIFECYCLE_EXAMPLES", "0"))
 """So many, at random, instead of those that are the same in every run."""
-ROUND, ROUNDS = 70, 3
+ROUND, ROUNDS = 45, 5
 """Examples, the same in every run: as many rounds as it takes to see every transition; for make soak all of them."""
 
 LEFT_OUT = (Step.DUMPING_DATA, Step.COPYING_BLOBS, Step.COPYING_RUNTIME, Step.COMPLETED)
