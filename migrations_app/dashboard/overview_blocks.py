@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import User
 
-from migrations_app import alarms, approvals, queries, workers
+from migrations_app import alarms, approvals, queries
 from migrations_app.dashboard.alarm_rows import alarm_rows
 from migrations_app.dashboard.display import badge, page_of, size
 from migrations_app.dashboard.live import Fragment
-from migrations_app.dashboard.regions_now import UNDER_WAY, RegionNow, add_alarms
+from migrations_app.dashboard.regions_now import as_counted, counted
 from migrations_app.dashboard.running import line, running
 from migrations_app.dashboard.standing import writes_of
 from migrations_app.dashboard.way_back import badge_of_replica, behind
 from migrations_app.models import Alarm, AppMigration, Region, SourceReplica
-from migrations_app.permissions import sees_every_team
 from migrations_app.states import Status
 
 MOST, FEW = 30, 8
@@ -47,7 +45,7 @@ def blocks(viewer: User, now: datetime, *, may_ask: bool) -> tuple[list[Fragment
         ("running", [line(running(move, now)) for move in at_work[:MOST]], len(at_work)),
         ("scheduled", [_scheduled(move, now) for move in queued[:FEW]], len(queued)),
         ("replicas", [_replica(replica, now) for replica in replicas], kept),
-        ("regions", _regions(viewer, places, moves, wrong), len(places)),
+        ("regions", _regions(viewer, places, wrong), len(places)),
     ]
     pressing = {"wrong": sum(alarm.is_bad for alarm in wrong), "held": len(held), "running": len(at_work)}
     return [fragment(*block, may_ask=may_ask) for block in found], pressing
@@ -94,20 +92,6 @@ def _replica(replica: SourceReplica, now: datetime) -> dict[str, Any]:
     }
 
 
-def _regions(user: User, places: list[Region], moves: list[AppMigration], wrong: list[Alarm]) -> list[dict[str, Any]]:
-    under_way = Counter(
-        region for move in moves if move.status in UNDER_WAY for region in (move.source_region_id, move.dest_region_id)
-    )
-    at_work, apps, of_all = workers.alive(), queries.apps_by_region(viewer=user), sees_every_team(user)
-    found = {
-        region.pk: RegionNow(
-            region,
-            apps=apps.get(region.pk, 0),
-            moves=under_way[region.pk],
-            workers=None if at_work is None else at_work[region.slug],
-            of_all=of_all,
-        )
-        for region in places
-    }
-    add_alarms(found, user, wrong)
-    return [{"page": page_of(now.region), "now": now} for now in found.values()]
+def _regions(viewer: User, places: list[Region], wrong: list[Alarm]) -> list[dict[str, Any]]:
+    found = as_counted(places, viewer, counted(viewer), wrong)
+    return [{"page": page_of(now.region), "now": now} for now in found]

@@ -21,7 +21,7 @@ from migrations_app.prepared import prepared
 from migrations_app.states import ACTIVE, REPLICA_OPEN, Status
 from migrations_app.units import size
 
-UNDER_WAY = ACTIVE - {Status.AWAITING_APPROVAL, Status.QUEUED}
+_UNDER_WAY = ACTIVE - {Status.AWAITING_APPROVAL, Status.QUEUED}
 """Statuses of a move that has begun: it takes one of the places for moves in both of its regions."""
 
 
@@ -112,15 +112,27 @@ class RegionNow:
 
 def regions_now(regions: Iterable[Region], viewer: User | None) -> list[RegionNow]:
     """For each of the regions, in their order."""
-    counts = shared(f"regions:{sight_of(viewer)}", lambda: _counts(viewer))
+    regions = list(regions)
+    counts = shared(f"regions:{sight_of(viewer)}", lambda: counted(viewer))
+    alone = regions[0] if len(regions) == 1 else None
+    return as_counted(regions, viewer, counts, alarms.now_open(viewer, alone))
+
+
+Counts = dict[str, list[int]]
+"""By a region's key: apps, moves under way, open replicas, their bytes."""
+
+
+def as_counted(
+    regions: Iterable[Region], viewer: User | None, counts: Counts, raised: Iterable[Alarm]
+) -> list[RegionNow]:
+    """regions_now(), where it is known already what counted() says, and which alarms are open."""
     listening, of_all = workers.alive(), sees_every_team(viewer)
     found = {}
     for region in regions:
         apps, moves, replicas, replica_bytes = counts.get(str(region.pk), (0, 0, 0, 0))
         at_work = None if listening is None else listening[region.slug]
         found[region.pk] = RegionNow(region, apps, moves, replicas, replica_bytes, at_work, of_all=of_all)
-    alone = region if len(found) == 1 else None
-    add_alarms(found, viewer, alarms.now_open(viewer, alone))
+    _add_alarms(found, viewer, raised)
     return list(found.values())
 
 
@@ -129,7 +141,7 @@ SELECT region.id,
     (SELECT count(*) FROM migrations_app_app AS app WHERE app.region_id = region.id AND {IN_SIGHT}),
     (SELECT count(*) FROM migrations_app_appmigration AS move JOIN migrations_app_app AS app ON app.id = move.app_id
      WHERE region.id IN (move.source_region_id, move.dest_region_id)
-         AND move.status {one_of(UNDER_WAY)} AND {IN_SIGHT}),
+         AND move.status {one_of(_UNDER_WAY)} AND {IN_SIGHT}),
     kept.*
 FROM migrations_app_region AS region CROSS JOIN LATERAL (
     SELECT count(*), coalesce(sum(size_bytes), 0)::bigint
@@ -139,14 +151,14 @@ FROM migrations_app_region AS region CROSS JOIN LATERAL (
 """  # noqa: S608
 
 
-def _counts(viewer: User | None) -> dict[str, list[int]]:
-    """By a region's key: apps, moves under way, open replicas, their bytes."""
+def counted(viewer: User | None) -> Counts:
+    """As far as the viewer sees."""
     with prepared() as cursor:
         cursor.execute(_COUNTS, {"viewer": seen_by(viewer)})
         return {str(pk): counts for pk, *counts in cursor.fetchall()}
 
 
-def add_alarms(found: Mapping[int, RegionNow], viewer: User | None, raised: Iterable[Alarm]) -> None:
+def _add_alarms(found: Mapping[int, RegionNow], viewer: User | None, raised: Iterable[Alarm]) -> None:
     """Of those `raised`, as alarms.now_open() has them. That there is none can be told only to those who would be shown
     it, and while the reconciler looks."""
     here: dict[int | None, list[Alarm]] = defaultdict(list)
