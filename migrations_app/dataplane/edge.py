@@ -3,6 +3,9 @@
 The edge's HTTP server is called `edge`. A route of ours carries the "@id" `app-<slug>` and stands before every other,
 so a route that served the host name before is shadowed and comes back when ours is removed.
 
+Routes are read and changed as one list, never by Caddy's `/id/`: it looks up where an id stands and then goes there
+without its lock, so that beside another runner's insertion it answers with the neighbour's route or with status 500.
+
 A change is confirmed by reading it back. A request that was under way by then finishes on the way it began, and so do
 the few that still reached Caddy's old listener in that moment: the fence that counts is the database's.
 
@@ -25,14 +28,15 @@ __all__ = ["Route", "apply", "find_upstream", "own_routes", "read", "remove"]
 
 _ROUTES = "/config/apps/http/servers/edge/routes"
 _TIMEOUT_SECONDS = 10.0
-_TRIES = 10
+_TRIES = 30
 _PAUSE_SECONDS = 0.02
-_UNKNOWN, _CHANGED = 404, 412
+_CHANGED = 412
 
 
 def read(admin_url: str, slug: str) -> Route | None:
     """The app's route, or None when it has none here. PermanentError when it was changed by hand beyond reading."""
-    found, _ = _own_route(admin_url, slug)
+    routes, _ = _routes(admin_url)
+    found = _own(routes, slug)[1]
     if found is None:
         return None
     route = from_json(found)
@@ -50,32 +54,12 @@ def apply(admin_url: str, slug: str, route: Route) -> bool:
 
     TransientError `edge_not_confirmed` when the edge then shows something else.
     """
-    wanted = to_json(slug, route)
-    for _ in range(_TRIES):
-        found, etag = _own_route(admin_url, slug)
-        if found == wanted:
-            return False
-        if found is not None:
-            status = _change(admin_url, "PATCH", f"/id/{route_id(slug)}", etag, wanted)
-        else:
-            status = _insert(admin_url, slug, wanted)
-        if status not in (_CHANGED, _UNKNOWN):
-            break
-    else:
-        raise _busy(admin_url)
-    _confirm(admin_url, slug, wanted)
-    return True
+    return _become(admin_url, slug, to_json(slug, route))
 
 
 def remove(admin_url: str, slug: str) -> bool:
-    """Delete the app's route, and confirm it. Returns whether there was one. Idempotent."""
-    removed = False
-    for _ in range(_TRIES):
-        found, etag = _own_route(admin_url, slug)
-        if found is None:
-            return removed
-        removed = _change(admin_url, "DELETE", f"/id/{route_id(slug)}", etag, None) != _CHANGED or removed
-    raise _busy(admin_url)
+    """Delete the app's route, and confirm it. Returns whether there was one. Idempotent. Errors as of apply()."""
+    return _become(admin_url, slug, None)
 
 
 def find_upstream(admin_url: str, hostname: str) -> tuple[str | None, str] | None:
@@ -86,40 +70,52 @@ def find_upstream(admin_url: str, hostname: str) -> tuple[str | None, str] | Non
     return None
 
 
-def _confirm(admin_url: str, slug: str, wanted: Json) -> None:
-    found, _ = _own_route(admin_url, slug)
-    if found != wanted:
-        raise TransientError(
-            f"The edge {plain_http.where(admin_url)} took the route {route_id(slug)} but shows another one.",
-            hint="Something else writes its configuration; stop it or let it leave the app-… routes alone.",
-            code="edge_not_confirmed",
-        )
+def _become(admin_url: str, slug: str, wanted: Json | None) -> bool:
+    """Make `wanted` the app's route, or have it go; returns whether anything had to change."""
+    changed = False
+    for _ in range(_TRIES):
+        routes, etag = _routes(admin_url)
+        index, found = _own(routes, slug)
+        if found == wanted:
+            return changed
+        if changed:
+            raise TransientError(
+                f"The edge {plain_http.where(admin_url)} took the change of {route_id(slug)} but shows something else.",
+                hint="Something else writes its configuration; stop it or let it leave the app-… routes alone.",
+                code="edge_not_confirmed",
+            )
+        if wanted is None:
+            status = _change(admin_url, "DELETE", f"{_ROUTES}/{index}", etag, None)
+        elif found is not None:
+            status = _change(admin_url, "PATCH", f"{_ROUTES}/{index}", etag, wanted)
+        elif routes is not None:
+            status = _change(admin_url, "PUT", f"{_ROUTES}/0", etag, wanted)
+        else:
+            status = _change(admin_url, "POST", _ROUTES, etag, [wanted])
+        changed = status != _CHANGED
+    raise TransientError(
+        f"The configuration of the edge {plain_http.where(admin_url)} kept changing under us.", code="edge_busy"
+    )
 
 
-def _own_route(admin_url: str, slug: str) -> tuple[Json | None, str]:
-    answer = _send(admin_url, "GET", f"/id/{route_id(slug)}", allowed=(_UNKNOWN,))
-    if answer.status == _UNKNOWN:
-        return None, ""
-    return json.loads(answer.body), answer.headers.get("etag", "")
+def _own(routes: list[Json] | None, slug: str) -> tuple[int, Json | None]:
+    """Where the app's route stands, and the route; None when it has none."""
+    own_id = route_id(slug)
+    return next(((i, route) for i, route in enumerate(routes or []) if route.get("@id") == own_id), (0, None))
 
 
 def _routes(admin_url: str) -> tuple[list[Json] | None, str]:
+    """All routes in their order, and the ETag by which a change counts only if they are still the same.
+
+    None for a server that has no list yet, where only POST makes one; to a list that is there it would append.
+    """
     answer = _send(admin_url, "GET", _ROUTES)
     return json.loads(answer.body), answer.headers.get("etag", "")
 
 
-def _insert(admin_url: str, slug: str, wanted: Json) -> int:
-    routes, etag = _routes(admin_url)
-    if routes is None:  # a server without the key; POST would append to a list that is there
-        return _change(admin_url, "POST", _ROUTES, etag, [wanted])
-    if any(route.get("@id") == route_id(slug) for route in routes):
-        return _CHANGED  # another runner was faster
-    return _change(admin_url, "PUT", f"{_ROUTES}/0", etag, wanted)
-
-
 def _change(admin_url: str, method: str, path: str, etag: str, body: Any) -> int:
-    """Send a change that counts only if what was read is still there; returns the status."""
-    return _send(admin_url, method, path, etag=etag, body=body, allowed=(_CHANGED, _UNKNOWN)).status
+    """Send a change that counts only if what was read is still there; returns the status, _CHANGED if it is not."""
+    return _send(admin_url, method, path, etag=etag, body=body, allowed=(_CHANGED,)).status
 
 
 def _send(
@@ -156,12 +152,6 @@ def _reason(body: bytes) -> str:
         return str(json.loads(body)["error"])[:500]
     except (ValueError, KeyError, TypeError):
         return "it gave no reason"
-
-
-def _busy(admin_url: str) -> TransientError:
-    return TransientError(
-        f"The configuration of the edge {plain_http.where(admin_url)} kept changing under us.", code="edge_busy"
-    )
 
 
 _OWN_ID = re.compile(r"app-([a-z][a-z0-9-]{0,39})")

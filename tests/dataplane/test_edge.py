@@ -265,6 +265,32 @@ def test_many_runners_at_once_lose_no_route_and_make_none_twice(admin_url, slug,
             edge.remove(admin_url, each)
 
 
+def test_a_neighbour_that_comes_and_goes_is_never_taken_for_the_apps_own_route(admin_url, slug, hostname, raw):
+    """Caddy's /id/ looks up the place and goes there without its lock, so it answered with whoever had come there."""
+    routes = [Route(hostname, f"127.0.0.1:{port}") for port in (9000, 9001)]
+    edge.apply(admin_url, slug, routes[0])
+    over = threading.Event()
+
+    def come_and_go():
+        while not over.is_set():
+            edge.apply(admin_url, f"{slug}-n", Route(f"n.{hostname}", "127.0.0.1:9002"))
+            edge.remove(admin_url, f"{slug}-n")
+
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            neighbour = pool.submit(come_and_go)
+            try:
+                for i in range(60):
+                    assert edge.read(admin_url, slug) == routes[i % 2]
+                    edge.apply(admin_url, slug, routes[(i + 1) % 2])
+            finally:
+                over.set()
+            neighbour.result()
+    finally:
+        edge.remove(admin_url, f"{slug}-n")
+    assert edge.own_routes(admin_url)[slug] == routes[0]
+
+
 def test_a_route_changed_by_hand_is_not_taken_for_ours_and_is_written_anew(admin_url, slug, hostname, raw):
     route = Route(hostname, "127.0.0.1:9000")
     edge.apply(admin_url, slug, route)
@@ -293,12 +319,12 @@ def test_an_edge_that_hangs_up_is_asked_again_because_caddy_does_so_with_every_c
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def cut_two_and_answer_the_third():
-            for body in (b"", b"", b"{}"):
+            for body in (b"", b"", b"[]"):
                 connection, _ = server.accept()
                 with connection:
                     connection.recv(65536)
                     if body:
-                        connection.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\n" + body)
+                        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n" + body)
 
         admin = threading.Thread(target=cut_two_and_answer_the_third, daemon=True)
         admin.start()
@@ -356,7 +382,7 @@ def test_what_caddy_would_read_otherwise_is_refused(hostname, address):
         Route(hostname, address)
 
 
-def test_a_slug_cannot_lead_elsewhere_in_the_admin_api(admin_url):
+def test_what_is_no_slug_is_refused(admin_url):
     with pytest.raises(PermanentError):
         edge.remove(admin_url, "../config")
 
