@@ -51,13 +51,6 @@ def test_one_that_ended_or_was_forgotten_does_not_count(listening: Any) -> None:
     assert found["here"] == 0
 
 
-def test_a_connection_that_redis_ended_is_made_anew(settings: Any) -> None:
-    kept = workers.connection(settings.REDIS_URL).client_id()
-    with bell.connect() as connection:
-        assert connection.client_kill_filter(_id=kept) == 1
-    assert workers.alive() is not None
-
-
 def test_without_redis_nobody_knows(settings: Any) -> None:
     with socket.socket() as unheard:
         unheard.bind(("127.0.0.1", 0))

@@ -3,43 +3,28 @@
 from __future__ import annotations
 
 import time
-from functools import cache
 
 import redis
-import structlog
 from django.conf import settings
 
+from migrations_app import quick_redis
 from migrations_app.models import ApiToken
 
-log = structlog.get_logger()
-
 _MINUTE = 60
-_LOOK_AGAIN_SECONDS = 5.0
-"""Redis that is away is left alone for so long: a request does not wait for it each time."""
-
-_away_until = 0.0
-
-
-@cache
-def _connection(url: str) -> redis.Redis:
-    """One pool for the process; a count is not worth more than a quarter of a second."""
-    return redis.from_url(url, socket_connect_timeout=0.25, socket_timeout=0.25)
 
 
 def seconds_to_wait(token: ApiToken) -> int | None:
     """Count this request; until when, in seconds, the token has used its minute up. None: go ahead."""
-    global _away_until
-    if time.monotonic() < _away_until:
-        return None
     now = int(time.time())
     key = f"requests-{token.digest[:16]}-{now // _MINUTE}"
-    try:
-        with _connection(settings.REDIS_URL).pipeline() as pipe:
-            pipe.incr(key)
-            pipe.expire(key, 2 * _MINUTE)
-            made, _ = pipe.execute()
-    except redis.RedisError as error:
-        _away_until = time.monotonic() + _LOOK_AGAIN_SECONDS
-        log.warning("api.rate_not_counted", error=type(error).__name__)
-        return None
-    return _MINUTE - now % _MINUTE if made > settings.MOVES_TOKEN_REQUESTS_PER_MINUTE else None
+
+    def count(store: redis.Redis) -> int:
+        counting = store.pipeline()
+        counting.incr(key)
+        counting.expire(key, 2 * _MINUTE)
+        made: int = counting.execute()[0]
+        return made
+
+    made = quick_redis.ask(count)
+    too_many = made is not None and made > settings.MOVES_TOKEN_REQUESTS_PER_MINUTE
+    return _MINUTE - now % _MINUTE if too_many else None

@@ -8,13 +8,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 import redis
-import structlog
 from django.conf import settings
 from django.core import signing
 
-from migrations_app import workers
-
-log = structlog.get_logger()
+from migrations_app import quick_redis
 
 Made = TypeVar("Made")
 
@@ -22,10 +19,6 @@ PREFIX = "shared-"
 """Of the keys in Redis."""
 _NEVER_OLDER_SECONDS = 300
 """Whatever Redis says of its age, and however far the clocks of machines are apart."""
-_LOOK_AGAIN_SECONDS = 5.0
-"""Redis that is away is left alone for so long: a page does not wait for it each time."""
-
-_away_until = 0.0
 
 
 class _Kept(NamedTuple):
@@ -55,12 +48,14 @@ def shared(key: str, make: Callable[[], Made]) -> Made:
     name = f"{PREFIX}{key}"
     kept = _here.get(name)
     if kept is None or not kept.is_young:
-        kept = _ask(lambda store: _read(store, name, milliseconds))
-    if kept and (kept.is_young or not _ask(lambda store: store.set(f"{name}-making", 1, nx=True, px=milliseconds))):
+        kept = quick_redis.ask(lambda store: _read(store, name, milliseconds))
+    if kept and (
+        kept.is_young or not quick_redis.ask(lambda store: store.set(f"{name}-making", 1, nx=True, px=milliseconds))
+    ):
         value: Made = kept.value
         return value
     made = make()
-    _ask(lambda store: store.set(name, signing.dumps(made, salt=name), px=2 * milliseconds))
+    quick_redis.ask(lambda store: store.set(name, signing.dumps(made, salt=name), px=2 * milliseconds))
     return made
 
 
@@ -81,14 +76,6 @@ def _read(store: redis.Redis, name: str, milliseconds: int) -> _Kept | None:
     return _here[name]
 
 
-def _ask(question: Callable[[redis.Redis], Any]) -> Any:
-    """None where Redis does not answer."""
-    global _away_until
-    if time.monotonic() < _away_until:
-        return None
-    try:
-        return question(workers.connection(settings.REDIS_URL))
-    except redis.RedisError as error:
-        _away_until = time.monotonic() + _LOOK_AGAIN_SECONDS
-        log.warning("shared.redis_away", error=type(error).__name__)
-        return None
+def _is_ours(store: redis.Redis, name: str, milliseconds: int) -> bool:
+    """Whether it is on this request to make it anew, and on no other for as long."""
+    return bool(store.set(f"{name}-making", 1, nx=True, px=milliseconds))

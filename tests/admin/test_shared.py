@@ -32,9 +32,8 @@ class Made:
 
 
 @pytest.fixture(autouse=True)
-def _kept(settings: LazySettings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _kept(settings: LazySettings) -> Iterator[None]:
     settings.MOVES_OVERVIEW_SECONDS = 60
-    monkeypatch.setattr(module, "_away_until", 0.0)
     another_process()
     with bell.connect() as store:
         yield
