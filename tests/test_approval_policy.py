@@ -13,7 +13,7 @@ from django.core.management import call_command
 from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
-from migrations_app import actions, published, queries
+from migrations_app import actions, offers, published, queries
 from migrations_app.checks import configuration
 from migrations_app.errors import Forbidden, InvalidInput
 from migrations_app.models import App, AppMigration, Approval, AuditEvent, Region, SourceReplica
@@ -311,7 +311,7 @@ def test_a_teardown_is_asked_for_once(paper: Paper) -> None:
     move = want(paper, Act.TEARDOWN)
     again: dict[str, Any] = {"move_id": move.pk, "acting_user": paper.bob, "reason": "a test", "confirm": "shop"}
     assert refusal(actions.teardown, **again) == "already_asked"
-    (offer,) = [offer for offer in queries.offers(move, user=paper.bob) if offer.verb == Verb.TEARDOWN]
+    (offer,) = [offer for offer in offers.of_move(move, user=paper.bob) if offer.verb == Verb.TEARDOWN]
     assert [blocker.code for blocker in offer.blockers] == ["already_asked"]
 
 

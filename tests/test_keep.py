@@ -11,7 +11,7 @@ from django.conf import LazySettings
 from django.contrib.auth.models import User
 from django.core.management import call_command
 
-from migrations_app import actions, audit, published, queries
+from migrations_app import actions, audit, offers, published
 from migrations_app.clock import beginning_of, database_now
 from migrations_app.engine import reviews
 from migrations_app.engine.alarms import still_open
@@ -240,7 +240,7 @@ def test_the_trail_stays_whole(move: AppMigration, operator: User) -> None:
 
 
 def test_offers_tell_of_it(move: AppMigration, operator: User) -> None:
-    (offer,) = [offer for offer in queries.offers(move, user=operator) if offer.verb == Verb.KEEP]
+    (offer,) = [offer for offer in offers.of_move(move, user=operator) if offer.verb == Verb.KEEP]
     assert (offer.blockers, offer.act) == ([], None)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.urls import reverse
 
-from migrations_app import permissions, queries
+from migrations_app import offers, permissions, queries
 from migrations_app.clock import database_now
 from migrations_app.dashboard.buttons import Button
 from migrations_app.dashboard.display import ago, badge, clock, link, list_of, markup, page_of, route, tone_of
@@ -47,7 +47,7 @@ def _buttons(app: App, viewer: User, regions: list[Region]) -> list[Button]:
     if not permissions.can(viewer, Verb.REQUEST, app):
         return []
     address = f"{reverse('admin:new_move')}?app={app.slug}"
-    return [Button("Move it", address, everywhere(queries.destinations(app, regions)))]
+    return [Button("Move it", address, everywhere(offers.destinations(app, regions)))]
 
 
 def _sentences(app: App, history: Map, last: list[AppMigration]) -> list[str]:

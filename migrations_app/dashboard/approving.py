@@ -13,8 +13,8 @@ from migrations_app.dashboard.display import clock, markup, who
 from migrations_app.dashboard.risks import headline, rehearsal_of, risks_of, tone_of, way_back
 from migrations_app.errors import Blocker
 from migrations_app.models import AppMigration, Approval
+from migrations_app.offers import Offer
 from migrations_app.permissions import Verb
-from migrations_app.queries import Offer
 from migrations_app.states import STARTS, Act, ApprovalState, Kind
 
 _NOTHING_FOUND = {"failed": 0, "warned": 0}

@@ -13,8 +13,8 @@ from django.urls import reverse
 from migrations_app.consequences import blocked_by_a_reverse, met_by_a_reverse
 from migrations_app.errors import Blocker
 from migrations_app.models import AppMigration
+from migrations_app.offers import Offer
 from migrations_app.permissions import DECISIONS, Verb
-from migrations_app.queries import Offer
 from migrations_app.states import STARTS, Act, Kind, Status
 
 _DANGEROUS = frozenset({Act.ABORT, Act.TEARDOWN})
@@ -66,7 +66,7 @@ def is_dangerous(verb: Verb, act: Act | None = None) -> bool:
 def buttons_of(
     move: AppMigration, user: User, offers: list[Offer], *, only: Collection[str] | None = None
 ) -> list[Button]:
-    """Of what queries.offers() found, the possible first; then the operator's verbs that the user has no right to, with
+    """Of what offers.about() found, the possible first; then the operator's verbs that the user has no right to, with
     that as the reason. `only` those verbs, and the decisions on them.
 
     What others asked for is not the user's to withdraw, now or later: no button. Nor is there one to keep a replica

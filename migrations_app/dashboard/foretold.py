@@ -12,15 +12,15 @@ from uuid import UUID
 
 from django.contrib.auth.models import User
 
-from migrations_app import approvals, permissions, queries, rules
+from migrations_app import approvals, offers, permissions, queries, rules
 from migrations_app.clock import database_now
 from migrations_app.consequences import asks_first, consequences
 from migrations_app.dashboard.approving import closed
 from migrations_app.dashboard.outcome import NOT_BEGUN, Path, outcome
 from migrations_app.errors import Blocker
 from migrations_app.models import AppMigration, Approval
+from migrations_app.offers import Offer
 from migrations_app.permissions import DECISIONS, Verb
-from migrations_app.queries import Offer
 from migrations_app.states import Act, ApprovalState, Status
 
 ABOUT_A_REQUEST = DECISIONS | {Verb.WITHDRAW}
@@ -81,8 +81,8 @@ def foretell(move_id: UUID, verb: Verb, user: User, *, looked: tuple[AppMigratio
     move = looked[0] if looked else queries.move(move_id, viewer=user)
     now = database_now()
     permissions.require(user, verb, move)
-    offers = {offer.verb: offer for offer in queries.offers_about(move, waiting, now, user=user)}
-    offer = offers.get(verb)
+    offered = {offer.verb: offer for offer in offers.about(move, waiting, now, user=user)}
+    offer = offered.get(verb)
     blockers = offer.blockers if offer else rules.forbids_decision(None, move, now)
     act = offer.act if offer else None
     return Foretold(
@@ -91,7 +91,7 @@ def foretell(move_id: UUID, verb: Verb, user: User, *, looked: tuple[AppMigratio
         approval=waiting if verb in ABOUT_A_REQUEST else None,
         act=act,
         at=now,
-        offers=offers,
+        offers=offered,
         blockers=blockers,
         sentences=[] if blockers else consequences(verb, move, act=act),
         outcome=[] if blockers else outcome(verb, act, move),

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.safestring import SafeString, mark_safe
 
-from migrations_app import permissions, queries
+from migrations_app import offers, permissions, queries
 from migrations_app.clock import known_zones
 from migrations_app.dashboard.display import escaped, joined, page_of
 from migrations_app.errors import Blocker
@@ -168,7 +168,7 @@ def where(app: App | None, wanted: str) -> dict[str, Any]:
     of them. Without an app there is no choice yet. The only one that is possible is chosen beforehand."""
     if app is None:
         return {"app": None, "page": "", "choices": [], "general": []}
-    destinations = queries.destinations(app)
+    destinations = offers.destinations(app)
     general = everywhere(destinations)
     possible = [region.slug for region, blockers in destinations if not blockers]
     if wanted not in possible:

@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.urls import reverse
 
-from migrations_app import permissions, queries
+from migrations_app import offers, permissions, queries
 from migrations_app.clock import database_now
 from migrations_app.dashboard import live
 from migrations_app.dashboard.buttons import buttons_of
@@ -63,13 +63,13 @@ def _live(user: User, move: AppMigration) -> Live:
     now = database_now()
     runs, asked = queries.step_runs(move), queries.approvals_of(move)
     waiting = next((approval for approval in asked if approval.state == ApprovalState.OPEN), None)
-    offers = queries.offers_about(move, waiting, now, user=user)
+    offered = offers.about(move, waiting, now, user=user)
     is_over = move.status in TERMINAL
     head = {
         "move": move,
-        "standing": standing(move, runs, asked, waiting, now, may_decide=any(o.verb in _DECIDING for o in offers)),
+        "standing": standing(move, runs, asked, waiting, now, may_decide=any(o.verb in _DECIDING for o in offered)),
         "way_back": way_back(move, now),
-        "buttons": [*ask_again(move, user), *buttons_of(move, user, offers)],
+        "buttons": [*ask_again(move, user), *buttons_of(move, user, offered)],
         "elsewhere": None if is_over else sides(move, runs),
     }
     fragments = [Fragment("standing", "dashboard/_standing.html", head)]

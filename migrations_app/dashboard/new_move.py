@@ -16,7 +16,7 @@ from django.shortcuts import redirect, render
 from django.template.response import TemplateResponse
 from django_htmx.http import trigger_client_event
 
-from migrations_app import actions, permissions, preview, queries
+from migrations_app import actions, offers, permissions, preview, queries
 from migrations_app.clock import database_now
 from migrations_app.consequences import asks_first, consequences
 from migrations_app.dashboard.confirming import BAD_REQUEST, as_http, problems_of
@@ -111,7 +111,7 @@ def _look(chosen: QueryDict, user: User) -> dict[str, Any]:
     if app is None or "dest" not in given:
         what = "a destination" if app else "an app and a destination"
         hint = f"Choose {what}: then both regions are looked at, and the plan stands here."
-        return {**said, "hint": hint, "blockers": everywhere(queries.destinations(app)) if app else []}
+        return {**said, "hint": hint, "blockers": everywhere(offers.destinations(app)) if app else []}
     strategy = given.get("strategy", queries.AUTO)
     rehearse = strategy == Strategy.REHEARSAL
     limits = {name: given.get(name) for name in ("not_before", "block_budget_seconds")}

@@ -13,7 +13,7 @@ from django.contrib.auth.models import User
 from django.http import Http404, HttpRequest, HttpResponse
 from django.urls import reverse
 
-from migrations_app import approvals, permissions, queries
+from migrations_app import approvals, offers, permissions, queries
 from migrations_app.clock import database_now
 from migrations_app.dashboard import live
 from migrations_app.dashboard.buttons import buttons_of
@@ -53,7 +53,7 @@ def news(request: HttpRequest, move_id: UUID, site: AdminSite) -> HttpResponse:
 def _live(viewer: User, replica: SourceReplica) -> Live:
     move = replica.migration
     waiting, now = approvals.open_of(move), database_now()
-    offers = queries.offers_about(move, waiting, now, user=viewer)
+    offered = offers.about(move, waiting, now, user=viewer)
     tone = tone_of(look_of(replica))
     standing = {
         "replica": replica,
@@ -62,7 +62,7 @@ def _live(viewer: User, replica: SourceReplica) -> Live:
         "way_back": way_back(move, now),
         "lives_now": lives_now(move),
         "notes": notes_on(move, waiting),
-        "buttons": buttons_of(move, viewer, offers, only=[Verb.REVERSE, Verb.TEARDOWN, Verb.KEEP]),
+        "buttons": buttons_of(move, viewer, offered, only=[Verb.REVERSE, Verb.TEARDOWN, Verb.KEEP]),
     }
     facts = [(name, value) for name, value in _facts(replica, now) if value]
     return Live(

@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
-from migrations_app import queries
+from migrations_app import offers
 from migrations_app.models import App, AppMigration
 from migrations_app.states import Kind, Status
 from tests import on_paper
@@ -88,13 +88,13 @@ def test_a_closed_region_is_shown_with_why_and_cannot_be_chosen(shop: App, reque
 
 
 def test_the_regions_are_looked_at_once(shop: App, requester: User, monkeypatch: Any) -> None:
-    asked, look = list[App](), queries.destinations
+    asked, look = list[App](), offers.destinations
 
     def destinations(app: App) -> Any:
         asked.append(app)
         return look(app)
 
-    monkeypatch.setattr(queries, "destinations", destinations)
+    monkeypatch.setattr(offers, "destinations", destinations)
     page(requester, "new_move", app="shop")
     assert asked == [shop]
 
