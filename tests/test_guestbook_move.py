@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,7 +18,7 @@ from migrations_app.dataplane import blobs, edge, plain_http, runtime
 from migrations_app.dataplane.database import fence
 from migrations_app.dataplane.database.connection import Cluster
 from migrations_app.dataplane.edge_route import Route
-from migrations_app.dataplane.process import Check
+from migrations_app.dataplane.process import Check, no_check
 from migrations_app.engine.lease import now
 from migrations_app.engine.plan import PIVOT, SNAPSHOT
 from migrations_app.errors import PermanentError
@@ -26,6 +28,7 @@ from migrations_app.states import ReplicaState, Status, Step
 from migrations_app.steps import STEPS, flipping_routing
 from portal.sandbox.traffic import Audit, Ledger, Traffic, audit
 from tests.conftest import carry, moved, reversed_, torn_down
+from tests.waiting import wait_until
 
 Regions = dict[str, Region]
 T = TypeVar("T")
@@ -41,8 +44,6 @@ def under_traffic(app: App, act: Callable[[], T]) -> tuple[T, Ledger]:
 
 
 def wait_for_writes(traffic: Traffic, count: int) -> None:
-    from tests.waiting import wait_until
-
     wait_until(lambda: traffic.snapshot().acknowledged >= count, 30)
 
 
@@ -67,6 +68,31 @@ def test_a_blob_that_comes_behind_the_fence_moves_too(
     monkeypatch.setattr(fence, "shut", upload_and_shut)
     assert moved(app, "eu-west-1").status == Status.COMPLETED
     assert blobs.read_text(late[1]) == "late"
+
+
+def test_a_read_that_reaches_its_database_late_is_answered_and_keeps_nobody_waiting(
+    app: App, regions: Regions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It came in before reads moved, and no session showed it by the time that the source was quiet."""
+    us = regions["us-east-1"]
+    address, port = app.upstream_in(us).split(":")
+    stop = runtime.stop
+    with socket.create_connection((address, int(port)), timeout=30) as read, ThreadPoolExecutor(1) as later:
+        read.sendall(b"GET /entries?limit=1 HTTP/1.1\r\nHost: here\r\n")
+
+        def go_on() -> None:
+            wait_until(lambda: not runtime.is_running(host(us), app.program))
+            read.sendall(b"Connection: close\r\n\r\n")
+
+        def stop_meanwhile(at: runtime.Host, program: str, *, wait: bool = True, check: Check = no_check) -> None:
+            if at == host(us):
+                later.submit(go_on)
+            stop(at, program, wait=wait, check=check)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(runtime, "stop", stop_meanwhile)
+            assert moved(app, "eu-west-1").status == Status.COMPLETED
+        assert read.makefile("rb").readline() == b"HTTP/1.1 200 OK\r\n"
 
 
 def test_there_and_back_under_traffic_without_losing_a_write_or_a_read(app: App, regions: Regions) -> None:

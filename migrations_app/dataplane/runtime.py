@@ -33,7 +33,7 @@ _RUNNING = 20
 _STOPPED_STATES = (0, 100, 200, 1000)  # STOPPED, EXITED, FATAL, UNKNOWN
 _FAILED_STATES = (100, 200)
 
-_POLL_SECONDS = 0.2
+_POLL_SECONDS = 0.05
 _STATE_SECONDS = 120.0
 """How long a program may take to start or stop; supervisord kills a stubborn one after its stopwaitsecs (10)."""
 

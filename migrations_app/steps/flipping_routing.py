@@ -1,16 +1,17 @@
 """flipping_routing: the pivot. The destination becomes the app's region.
 
-What changes: edges send reads to the destination, the hard fence goes up at the source, its process stops, the app's
+What changes: edges send reads to the destination, the source's process stops, the hard fence goes up there, the app's
     region changes. Writes are still refused everywhere.
 Done when: every edge routes to the destination, and nobody can write at the source.
 Undo: take the hard fence down, start the source's process, bring reads back; then shut the destination and ask whether
     anybody wrote there. After the pivot is committed only while the destination has never taken writes.
 How long: the comparison of both sides, then an instant.
 
-Reads move before the hard fence goes up, so that none fails for want of a database; both sides are equal and neither
-takes writes, so it does not matter which one answers (docs/decisions/0002). Every gate comes before the commit:
+Reads move, and the process ends those under way, before the hard fence goes up, so that none fails for want of a
+database; both sides are equal and neither takes writes, so it does not matter which one answers (docs/decisions/0002).
+Every gate comes before the commit:
 
-    drained → equal → way back made ready → reads moved → hard fence → process stopped, blobs equal still
+    drained → equal → way back made ready → reads moved → process stopped → hard fence → blobs equal still
     → nothing written behind → commit
 
 In the live plan the way back is ready by then, and only the rows that were written last are compared.
@@ -57,28 +58,34 @@ def do(move: Move) -> None:
         move.pass_pivot()
         move.act(f"Past the point of no return: {move.app} lives in {move.dest}.")
     else:
+        _move_reads(move)
         _shut(move)
 
 
 def _shut_for_good(move: Move) -> None:
     """The last gates: nobody writes any more, and nobody has since both sides were compared."""
-    _shut(move)
+    _move_reads(move)
     _stop_source(move)
+    _shut(move)
     if move.app.blobs:
         catch_up(move)
     _check_fence_held(move)
 
 
-def _shut(move: Move) -> None:
+def _move_reads(move: Move) -> None:
     routing.route(move, move.dest, fenced=True)
     fence.await_quiet(move.source_db, grace_seconds=_READS_UNDER_WAY_SECONDS, check=move.check)
+
+
+def _shut(move: Move) -> None:
     move.remember(shut=True)
     ended = fence.shut(move.source_db, check=move.check)
     move.act(f"Hard fence in {move.source}: no app role can connect; ended {ended} sessions.")
 
 
 def _stop_source(move: Move) -> None:
-    """What a request let in before the fence still writes into the blob store, no fence of a database holds up."""
+    """It ends the reads under way, while they have a database. And what a request let in before the fence still writes
+    into the blob store, no fence of a database holds up."""
     if move.app.program:
         move.remember(source_stopped=True)
         runtime.stop(host(move.source), move.app.program, wait=True, check=move.check)
