@@ -383,9 +383,9 @@ def test_a_runner_that_works_on_past_no_limit_is_left_alone(
     monkeypatch.setattr("migrations_app.engine.lease.os.kill", lambda pid, signum: killed.set())
 
     def work(move: Move) -> None:
-        assert not killed.wait(4)
+        assert not killed.wait(5)
 
-    settings.MOVES_LEASE_SECONDS, settings.MOVES_BEAT_SECONDS = 1, 0.3
+    settings.MOVES_LEASE_SECONDS, settings.MOVES_BEAT_SECONDS = 2, 0.3
     if undoing:
         steps[Step.DUMPING_DATA].on_undo = work
         steps[Step.RESTORING_DATA].on_do = fail(PermanentError("no"))

@@ -14,8 +14,9 @@ from django.conf import settings
 
 from migrations_app.dataplane.process import no_check
 from migrations_app.verification.comparison import compare
-from tests import test_verification_streaming as streaming
-from tests.test_verification_streaming import Pair, make_pair, named, writing  # noqa: F401 — a fixture
+from tests.streaming.conftest import make_pair  # noqa: F401 — a fixture
+from tests.streaming.pair import ROWS as FEW_ROWS
+from tests.streaming.pair import SCHEMA, Pair, named, writing
 
 ROWS = int(os.environ.get("VERIFY_ROWS", "1000000"))
 TOUCHED = 1000
@@ -29,7 +30,7 @@ def timed(what: str) -> Iterator[None]:
 
 
 def test_seconds(make_pair: Callable[[str], Pair]) -> None:  # noqa: F811
-    pair = make_pair(streaming.SCHEMA.replace(str(streaming.ROWS), str(ROWS)))
+    pair = make_pair(SCHEMA.replace(str(FEW_ROWS), str(ROWS)))
     jobs = settings.MOVES_COPY_JOBS
     sides = pair.shop.cluster(pair.primary), pair.shop.cluster(pair.replica)
     print(f"{ROWS} rows, {jobs} jobs")

@@ -224,6 +224,8 @@ def test_ctrl_c_stops_the_watching_and_nothing_else() -> None:
         [sys.executable, ROOT / "manage.py", "move_app_status", "shop", "--watch"],
         env={**os.environ, "DATABASE_URL": url},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # A shell's background job, as the tests may be, hands down that SIGINT is ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     assert watching.stdout
     assert str(move.pk) in watching.stdout.readline()
