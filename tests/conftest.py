@@ -18,6 +18,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.core.management.commands import flush
 from django.db.backends.postgresql.operations import DatabaseOperations
 from psycopg import sql
+from whitenoise.middleware import WhiteNoiseMiddleware
 
 from migrations_app import actions
 from migrations_app.dataplane import blobs, edge, runtime
@@ -72,6 +73,15 @@ def _tables_are_emptied_quickly() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DatabaseOperations, "sql_flush", sql_flush)
         patch.setattr(flush, "emit_post_migrate_signal", lambda *args, **kwargs: None)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_static_files_are_looked_for() -> Iterator[None]:
+    """Each of Django's test clients would read through all of them. Browsers have a server of their own."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(WhiteNoiseMiddleware, "add_files", lambda self, root, prefix=None: None)
+        patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", lambda self: None)
         yield
 
 
@@ -164,7 +174,8 @@ def guestbook(regions: dict[str, Region], tmp_path: Path) -> Iterator[GuestBook]
     with deployed(tmp_path) as book:
         yield book
         for region in regions.values():
-            runtime.remove(host(region), book.name)
+            if any(Path(region.runtime_path).glob(f"{book.name}*")):
+                runtime.remove(host(region), book.name)
             blobs.purge(blobs.join(region.blobs, book.name))
             wipe(cluster(region, book.name))
         for admin_url in settings.EDGE_ADMIN_URLS:

@@ -132,8 +132,7 @@ def test_there_and_back_under_traffic_without_losing_a_write_or_a_read(app: App,
             pytest.param("aborted", step, marks=[] if step == Step.COPYING_RUNTIME else pytest.mark.slow)
             for step in SNAPSHOT[: SNAPSHOT.index(PIVOT) + 1]
         ),
-        ("failed", Step.RESTORING_DATA),
-        pytest.param("failed", PIVOT, marks=pytest.mark.slow),
+        *(pytest.param("failed", step, marks=pytest.mark.slow) for step in (Step.RESTORING_DATA, PIVOT)),
     ],
 )
 def test_undone_at_any_step_before_the_pivot_nothing_is_left(

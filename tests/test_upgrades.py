@@ -32,55 +32,39 @@ def first_version() -> Iterator[StateApps]:
     migrate()
 
 
-@pytest.fixture
-def old_move(first_version: StateApps) -> Any:
-    """A move whose worker was at `requested`, running as it was called then, and another one's trail beside it."""
+def test_the_books_of_the_first_version_are_kept(first_version: StateApps) -> None:
+    """Moves that were at `requested`, running as it was called then, one of them begun; and one that was over."""
 
     def model(name: str) -> Any:
         return first_version.get_model("migrations_app", name).objects
 
     us, eu = (model("Region").create(slug=slug, database="host=127.0.0.1") for slug in ("us-east-1", "eu-west-1"))
-    moves = []
-    for slug, status in (("shop", "running"), ("blog", "aborted")):
+    moves = {}
+    for slug, status in (("not-begun", "running"), ("begun", "running"), ("over", "aborted")):
         app = model("App").create(slug=slug, region=us, database=slug)
-        moves.append(
-            model("AppMigration").create(app=app, source_region=us, dest_region=eu, status=status, reason="closer")
+        moves[slug] = model("AppMigration").create(
+            app=app, source_region=us, dest_region=eu, status=status, reason="closer"
         )
     for verb, status in (("request", "queued"), ("start", "running"), ("abort", "aborted")):
         model("AuditEvent").create(verb="edit", reason="of no move")
-        for move in moves:
+        for move in moves.values():
             if status in ("queued", move.status):
                 model("AuditEvent").create(verb=verb, migration=move, app=move.app, to_status=status)
-    return moves[0]
-
-
-def test_a_trail_from_before_there_were_chains_is_whole(old_move: Any) -> None:
-    migrate()
-    verdict = audit.verify()
-    assert (verdict.problems, verdict.events) == ([], 8)
-    assert sorted(number for number, _ in verdict.heads.values()) == [2, 3, 3]
-
-
-def test_a_move_that_had_not_begun_goes_back_to_the_queue(old_move: Any) -> None:
-    migrate()
-    move = AppMigration.objects.get(pk=old_move.pk)
-    assert move.status == "queued"
-    event = AuditEvent.objects.filter(migration=move).latest("id")
-    assert (event.verb, event.from_status, event.to_status) == ("requeue", "running", "queued")
-
-
-def test_a_move_that_had_begun_stays_as_it_is(old_move: Any) -> None:
-    old_move.step_runs.create(step="requested", direction="do", attempt=1, status="done")
-    migrate()
-    assert AppMigration.objects.get(pk=old_move.pk).status == "running"
-
-
-def test_a_replica_from_before_is_kept_for_two_weeks_from_then(old_move: Any, first_version: StateApps) -> None:
-    first_version.get_model("migrations_app", "SourceReplica").objects.create(
-        migration=old_move, app=old_move.app, region=old_move.source_region, created_at="2025-03-01T12:00Z"
+    moves["begun"].step_runs.create(step="requested", direction="do", attempt=1, status="done")
+    model("SourceReplica").create(
+        migration=moves["over"], app=moves["over"].app, region=us, created_at="2025-03-01T12:00Z"
     )
     migrate()
-    assert f"{SourceReplica.objects.get().review_at:%Y-%m-%d %H:%M}" == "2025-03-15 12:00"
+
+    verdict = audit.verify()
+    assert (verdict.problems, verdict.events) == ([], 10)
+    assert sorted(number for number, _ in verdict.heads.values()) == [2, 2, 3, 3]
+    found = {slug: AppMigration.objects.get(pk=move.pk).status for slug, move in moves.items()}
+    assert found == {"not-begun": "queued", "begun": "running", "over": "aborted"}
+    event = AuditEvent.objects.filter(migration=moves["not-begun"].pk).latest("id")
+    assert (event.verb, event.from_status, event.to_status) == ("requeue", "running", "queued")
+    review_at = SourceReplica.objects.get().review_at
+    assert f"{review_at:%Y-%m-%d %H:%M}" == "2025-03-15 12:00", "kept for two weeks from then"
 
 
 def test_a_team_named_like_a_role_has_to_be_renamed_first(first_version: StateApps) -> None:
