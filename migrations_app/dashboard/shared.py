@@ -49,9 +49,7 @@ def shared(key: str, make: Callable[[], Made]) -> Made:
     kept = _here.get(name)
     if kept is None or not kept.is_young:
         kept = quick_redis.ask(lambda store: _read(store, name, milliseconds))
-    if kept and (
-        kept.is_young or not quick_redis.ask(lambda store: store.set(f"{name}-making", 1, nx=True, px=milliseconds))
-    ):
+    if kept and (kept.is_young or not quick_redis.ask(lambda store: _is_ours(store, name, milliseconds))):
         value: Made = kept.value
         return value
     made = make()

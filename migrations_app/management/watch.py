@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
+from django.db import connection
 from django.utils import timezone
 from rich.console import Console, Group
 from rich.live import Live
@@ -65,6 +66,7 @@ def going_on_without_you(move_id: UUID, what: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
+        connection.close()  # it may have been in the middle of a question, and takes no other one then
         move = queries.move(move_id, viewer=None)
         raise Stopped(
             f"{what} goes on without you: {move.pk} is {move.status}.",

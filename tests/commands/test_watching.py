@@ -240,6 +240,17 @@ def test_ctrl_c_stops_the_watching_and_nothing_else() -> None:
     assert move.status == Status.RUNNING
 
 
+def test_ctrl_c_in_the_middle_of_a_question_is_no_database_that_does_not_answer(meanwhile: Meanwhile) -> None:
+    def press() -> None:
+        connection.connection.pgconn.send_query(b"SELECT 1")
+        raise KeyboardInterrupt
+
+    on_paper.app("shop")
+    meanwhile.then(press)
+    ran = run("move_app", "shop", "eu-west-1", *WHY, "--watch", "--json")
+    assert (ran.status, ran.answer["error"]) == (130, "stopped")
+
+
 def test_ctrl_c_is_one_object_too(meanwhile: Meanwhile) -> None:
     def press() -> None:
         raise KeyboardInterrupt
