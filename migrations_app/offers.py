@@ -12,7 +12,7 @@ from migrations_app import approvals, rules
 from migrations_app.clock import database_now
 from migrations_app.errors import Blocker
 from migrations_app.models import App, AppMigration, Approval, Region
-from migrations_app.permissions import Verb, can
+from migrations_app.permissions import ABOUT_A_REQUEST, Verb, can
 from migrations_app.queries import every_region
 from migrations_app.states import Act, Kind, ReplicaState
 from migrations_app.window import windows_meet
@@ -52,15 +52,14 @@ def about(row: AppMigration, waiting: Approval | None, now: datetime, *, user: U
         Verb.TEARDOWN: lambda: rules.forbids_teardown(row, replica, facts.active),
         Verb.KEEP: lambda: rules.forbids_use_of(replica, "kept"),
     }
-    decisions = (Verb.APPROVE, Verb.REJECT, Verb.WITHDRAW)
     found = []
     for verb, forbids in against.items():
-        if not can(user, verb, row) or (verb in decisions and waiting is None):
+        if not can(user, verb, row) or (verb in ABOUT_A_REQUEST and waiting is None):
             continue
         blockers = forbids()
         if verb in (Verb.ABORT, Verb.RETRY, Verb.TEARDOWN) and approvals.is_needed(Act(verb)) and not blockers:
             blockers = rules.forbids_asking_twice(waiting)
-        found.append(Offer(verb, blockers, Act(waiting.act) if waiting and verb in decisions else None))
+        found.append(Offer(verb, blockers, Act(waiting.act) if waiting and verb in ABOUT_A_REQUEST else None))
     return found
 
 

@@ -45,6 +45,8 @@ class Verb(TextChoices):
 _TEAMS = "_teams_cache"
 
 DECISIONS = frozenset({Verb.APPROVE, Verb.REJECT})
+ABOUT_A_REQUEST = DECISIONS | {Verb.WITHDRAW}
+"""Their pages are about one approval, and name it (`approval`); the others carry a digest of what they say (`said`)."""
 TAKES_A_NAME = DECISIONS | {Verb.COMMENT}
 """What counts by who says it."""
 

@@ -23,13 +23,13 @@ from migrations_app.dashboard.buttons import is_dangerous, label_of
 from migrations_app.dashboard.consent import facts_of, void_sentences
 from migrations_app.dashboard.display import page_of
 from migrations_app.dashboard.findings import findings_of
-from migrations_app.dashboard.foretold import ABOUT_A_REQUEST, Foretold, foretell
+from migrations_app.dashboard.foretold import Foretold, foretell
 from migrations_app.dashboard.logging_in_again import Proof, is_asked_before, log_out
 from migrations_app.dashboard.verbs import DEEDS, what_happened
 from migrations_app.dashboard.viewer import user_of
 from migrations_app.errors import Blocker, Forbidden, InvalidInput, NotFound, PortalError, Refused
 from migrations_app.models import AppMigration, Approval
-from migrations_app.permissions import Verb
+from migrations_app.permissions import ABOUT_A_REQUEST, Verb
 from migrations_app.states import STARTS, Act
 
 BAD_REQUEST, CONFLICT = 400, 409

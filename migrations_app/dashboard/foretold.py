@@ -20,11 +20,8 @@ from migrations_app.dashboard.outcome import NOT_BEGUN, Path, outcome
 from migrations_app.errors import Blocker
 from migrations_app.models import AppMigration, Approval
 from migrations_app.offers import Offer
-from migrations_app.permissions import DECISIONS, Verb
+from migrations_app.permissions import ABOUT_A_REQUEST, Verb
 from migrations_app.states import Act, ApprovalState, Status
-
-ABOUT_A_REQUEST = DECISIONS | {Verb.WITHDRAW}
-"""Their pages are about one approval, and name it (`approval`); the others carry a digest of what they say (`said`)."""
 
 CHANGED = Blocker("changed_since_seen", "What will happen has changed since you looked.", "Read it again.")
 
